@@ -1,0 +1,73 @@
+// Short-time Fourier transform and its inverse, equal to torch.stft / torch.istft with a periodic Hann window,
+// center=True, reflect padding, no normalisation (docs: shared network.md, "Signal front end").
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/audio.h"
+
+namespace bsm {
+
+/// Sizes of the transform, all in samples. Everything that follows from them is derived here.
+struct StftSpec {
+  int n_fft = 2048;
+  int win = 2048;  ///< window length, at most n_fft, centred in it
+  int hop = 441;
+
+  int bins() const { return n_fft / 2 + 1; }
+  /// Frames that cover `samples` samples: frame t is centred on sample t * hop.
+  int64_t frames(int64_t samples) const { return samples / hop + 1; }
+  /// Delay of analysis followed by synthesis when one hop at a time is processed, beyond that hop itself.
+  int64_t tail_samples() const { return n_fft - hop; }
+  bool operator==(const StftSpec&) const = default;
+};
+
+/// A spectrogram in the order in which the network reads it: [frames][bins][channels][re, im].
+struct Spectrogram {
+  int channels = 0;
+  int bins = 0;
+  int64_t frames = 0;
+  std::vector<float> values;
+
+  Spectrogram() = default;
+  Spectrogram(int channels_, int bins_, int64_t frames_)
+      : channels(channels_), bins(bins_), frames(frames_),
+        values(static_cast<size_t>(frames_) * bins_ * channels_ * 2, 0.0f) {}
+
+  int64_t frame_size() const { return int64_t{2} * bins * channels; }
+  float* frame(int64_t t) { return values.data() + t * frame_size(); }
+  const float* frame(int64_t t) const { return values.data() + t * frame_size(); }
+};
+
+/// Transforms single frames; plans and window are made once in the constructor. One object per thread.
+class FrameTransform {
+ public:
+  explicit FrameTransform(const StftSpec& spec);
+  ~FrameTransform();
+  FrameTransform(FrameTransform&&) noexcept;
+  FrameTransform& operator=(FrameTransform&&) noexcept;
+
+  const StftSpec& spec() const;
+  /// The window laid out over n_fft samples (zeros outside win).
+  const std::vector<float>& window() const;
+  /// n_fft samples -> spectrum; bin f goes to out[f * stride] and out[f * stride + 1] (re, im).
+  void analyse(const float* samples, float* out, int64_t stride);
+  /// Spectrum -> n_fft windowed samples, ADDED to `accumulator` (overlap-add, not yet divided by the window sum).
+  void synthesise_add(const float* spectrum, int64_t stride, float* accumulator);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Whole-signal transform: frames(audio.frames) frames. Signals no longer than n_fft / 2 are taken as followed by
+/// zeros up to n_fft / 2 + 1 samples, because reflection is not defined for them.
+Spectrogram stft(const AudioBuffer& audio, FrameTransform& transform);
+
+/// Inverse of stft(): `samples` samples, overlap-add divided by the summed squared window.
+AudioBuffer istft(const Spectrogram& spectrogram, int64_t samples, FrameTransform& transform);
+
+}  // namespace bsm
