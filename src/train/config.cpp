@@ -1,0 +1,202 @@
+#include "train/config.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "core/error.h"
+
+namespace bsm {
+namespace {
+
+using Json = nlohmann::json;
+
+/// Reads the members of one object and knows which were asked for, so that a misspelt key is found.
+class ObjectReader {
+ public:
+  ObjectReader(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) fail("is not an object");
+  }
+
+  template <typename T>
+  void read(const char* key, T& value) {
+    known_.insert(key);
+    const auto found = object_.find(key);
+    if (found == object_.end()) return;
+    try {
+      assign(*found, value);
+    } catch (const nlohmann::json::exception& error) {
+      throw Error(ErrorCode::kWrongType, where_ + "." + key + " has the wrong type: " + error.what());
+    }
+  }
+
+  void finish() const {
+    for (const auto& [key, value] : object_.items())
+      if (!known_.contains(key)) fail("has the unknown key \"" + key + "\"; remove or correct it");
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(ErrorCode::kWrongType, where_ + " " + what + ".");
+  }
+
+ private:
+  template <typename T>
+  static void assign(const Json& from, T& to) {
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      if (!from.is_number_integer()) throw Json::type_error::create(302, "expected a whole number", Json());
+    }
+    to = from.get<T>();
+  }
+  static void assign(const Json& from, Range& to) {
+    const auto pair = from.get<std::array<double, 2>>();
+    to = {pair[0], pair[1]};
+  }
+
+  const Json& object_;
+  std::string where_;
+  std::set<std::string> known_;
+};
+
+void check(bool good, const std::string& sentence) {
+  if (!good) throw Error(ErrorCode::kWrongType, sentence);
+}
+
+void check_probability(const std::string& where, const char* key, double value) {
+  check(value >= 0 && value <= 1, where + "." + key + " must lie between 0 and 1.");
+}
+
+void check_range(const std::string& where, const char* key, const Range& range, double low, double high) {
+  std::ostringstream sentence;
+  sentence << where << "." << key << " must be [low, high] with " << low << " <= low <= high <= " << high
+           << ".";
+  check(range.low >= low && range.low <= range.high && range.high <= high, sentence.str());
+}
+
+AugmentConfig read_augment(const Json& json, const std::string& where) {
+  AugmentConfig a;
+  ObjectReader reader(json, where);
+  const auto probability = [&](const char* key, double& value) {
+    reader.read(key, value);
+    check_probability(where, key, value);
+  };
+  const auto range = [&](const char* key, Range& value, double low, double high) {
+    reader.read(key, value);
+    check_range(where, key, value, low, high);
+  };
+  reader.read("balance_levels", a.balance_levels);
+  range("level_db", a.level_db, -80, 0);
+  range("balance_db", a.balance_db, -60, 60);
+  range("gain", a.gain, 0, 100);
+  probability("silence_p", a.silence_p);
+  probability("swap_p", a.swap_p);
+  probability("polarity_p", a.polarity_p);
+  probability("speed_p", a.speed_p);
+  range("speed", a.speed, 0.5, 2);
+  probability("eq_p", a.eq_p);
+  reader.read("eq_db", a.eq_db);
+  check(a.eq_db >= 0 && a.eq_db <= 40, where + ".eq_db must lie between 0 and 40.");
+  probability("width_p", a.width_p);
+  range("width", a.width, 0, 4);
+  probability("stack_instrumental_p", a.stack_instrumental_p);
+  probability("stack_vocals_p", a.stack_vocals_p);
+  range("stack_db", a.stack_db, -60, 60);
+  probability("fade_p", a.fade_p);
+  probability("clip_p", a.clip_p);
+  range("clip_db", a.clip_db, -40, 40);
+  probability("band_limit_p", a.band_limit_p);
+  range("band_limit_hz", a.band_limit_hz, 1000, 22050);
+  probability("active_share", a.active_share);
+  probability("active_fraction", a.active_fraction);
+  probability("same_song_p", a.same_song_p);
+  reader.finish();
+  return a;
+}
+
+TrainingConfig read_training(const Json& json, const std::string& where) {
+  TrainingConfig t;
+  ObjectReader reader(json, where);
+  const auto positive = [&](const char* key, auto& value) {
+    reader.read(key, value);
+    check(value > 0, where + "." + key + " must be above 0.");
+  };
+  const auto not_negative = [&](const char* key, auto& value) {
+    reader.read(key, value);
+    check(value >= 0, where + "." + key + " must not be negative.");
+  };
+  not_negative("seed", t.seed);
+  positive("batch", t.batch);
+  positive("accumulate", t.accumulate);
+  positive("segment_s", t.segment_s);
+  positive("steps", t.steps);
+  positive("learning_rate", t.learning_rate);
+  not_negative("final_learning_rate", t.final_learning_rate);
+  not_negative("warmup_steps", t.warmup_steps);
+  not_negative("weight_decay", t.weight_decay);
+  reader.read("betas", t.betas);
+  for (const double beta : t.betas) check(beta >= 0 && beta < 1, where + ".betas must lie in [0, 1).");
+  positive("clip", t.clip);
+  reader.read("ema", t.ema);
+  check(t.ema >= 0 && t.ema < 1, where + ".ema must lie in [0, 1).");
+  reader.read("dtype", t.dtype);
+  check(t.dtype == "bf16" || t.dtype == "fp16" || t.dtype == "fp32",
+        where + ".dtype must be bf16, fp16 or fp32, not \"" + t.dtype + "\".");
+  positive("report_every_steps", t.report_every_steps);
+  positive("validate_every_steps", t.validate_every_steps);
+  positive("validate_window_s", t.validate_window_s);
+  reader.read("validate_balance_db", t.validate_balance_db);
+  positive("save_every_minutes", t.save_every_minutes);
+  Json augment = Json::object();
+  reader.read("augment", augment);
+  t.augment = read_augment(augment, where + ".augment");
+  reader.finish();
+  return t;
+}
+
+}  // namespace
+
+RunConfig RunConfig::from_json(const std::string& text, const std::string& name) {
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::kWrongType, "The configuration " + name + " is not JSON: " + error.what());
+  }
+  RunConfig config;
+  ObjectReader reader(json, "The configuration " + name);
+  Json model = Json::object();
+  Json training = Json::object();
+  reader.read("model", model);
+  reader.read("training", training);
+  reader.finish();
+  config.model = ModelConfig::from_json(model.dump());
+  config.model.validate();
+  config.training = read_training(training, name + ": training");
+
+  const ModelConfig& m = config.model;
+  check(m.channels == 2,
+        name + ": training needs a model of 2 channels, not " + std::to_string(m.channels) + ".");
+  check(m.sample_rate_hz == 44100,
+        name + ": training needs a model at 44100 Hz, not " + std::to_string(m.sample_rate_hz) + ".");
+  check(m.stems == std::vector<std::string>{"vocals"},
+        name + ": training knows models with the one stem \"vocals\"; the instrumental is what remains.");
+  const double shortest_s = 2.0 * m.stft.n_fft / m.sample_rate_hz;
+  check(config.training.segment_s >= shortest_s && config.training.validate_window_s >= shortest_s,
+        name + ": segment_s and validate_window_s must cover two STFT windows (" +
+            std::to_string(shortest_s) + " s).");
+  return config;
+}
+
+RunConfig RunConfig::load(const std::string& path) {
+  std::ifstream file(path);
+  if (!file)
+    throw Error(ErrorCode::kNotFound,
+                "The configuration file " + path + " cannot be opened; check the path.");
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file.good() && !file.eof())
+    throw Error(ErrorCode::kOpenRead, "The configuration file " + path + " cannot be read.");
+  return from_json(text.str(), path);
+}
+
+}  // namespace bsm

@@ -1,0 +1,85 @@
+// The training half of a configuration file: {"model": {...}, "training": {...}}.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "nn/config.h"
+
+namespace bsm {
+
+/// Closed interval from which a value is drawn uniformly.
+struct Range {
+  double low = 0;
+  double high = 0;
+  bool operator==(const Range&) const = default;
+};
+
+/// Random mixing and augmentation. `_p` are probabilities, per stem or per mixture as noted.
+struct AugmentConfig {
+  /// true: voice and band are levelled (`level_db`, `balance_db`); false: the stems keep the level of their
+  /// files times a factor from `gain`, as the paper does.
+  bool balance_levels = true;
+  Range level_db{-34, -14};  ///< RMS of the band while it sounds, dB relative to full scale
+  Range balance_db{-15, 6};  ///< RMS of the voice while it sounds, relative to the band's
+  Range gain{0.5, 1.5};      ///< only with balance_levels = false
+  double silence_p = 0.1;    ///< per stem, independently: it is silent throughout
+  double swap_p = 0.5;       ///< per source: left and right exchanged
+  double polarity_p = 0.5;   ///< per source: sign changed
+  double speed_p = 0.5;      ///< per source: speed and pitch changed together by resampling
+  Range speed{0.85, 1.18};
+  double eq_p = 0.5;     ///< per source: smooth random equaliser
+  double eq_db = 6;      ///< largest gain or cut at a knot of the equaliser
+  double width_p = 0.3;  ///< per source: stereo width factor (0 = mono)
+  Range width{0, 1.4};
+  double stack_instrumental_p = 0.3;  ///< per mixture: a second instrumental is added
+  double stack_vocals_p = 0.1;        ///< per mixture: a second voice is added
+  Range stack_db{-9, 3};              ///< level of the second relative to the first
+  double fade_p = 0.2;                ///< per mixture: the voice fades out, in, or both around a pause
+  double clip_p = 0.05;       ///< per mixture: the sum is limited (tanh or hard), both stems by the same gain
+  Range clip_db{-6, 3};       ///< level of the sum's sounding RMS + 12 dB relative to the limit
+  double band_limit_p = 0.1;  ///< per mixture: low-pass as of lossy codecs, on both stems
+  Range band_limit_hz{9000, 19000};
+  double active_share = 0.9;     ///< share of voice crops that are chosen for sounding
+  double active_fraction = 0.3;  ///< such a crop sounds for at least this part of its length
+  double same_song_p = 0.3;  ///< per mixture, when there are song folders: both stems of one song, same time
+  bool operator==(const AugmentConfig&) const = default;
+};
+
+struct TrainingConfig {
+  uint64_t seed = 1;
+  int batch = 16;      ///< mixtures per forward pass
+  int accumulate = 1;  ///< forward passes per optimizer step
+  double segment_s = 8;
+  int64_t steps = 10000;  ///< optimizer steps of the whole schedule
+  double learning_rate = 5e-4;
+  double final_learning_rate = 0;  ///< at the end of the cosine
+  int64_t warmup_steps = 500;
+  double weight_decay = 0.01;  ///< on matrices; biases, norms and the scan's scalars have none
+  std::array<double, 2> betas{0.9, 0.999};
+  double clip = 3;  ///< largest gradient norm
+  double ema = 0.999;
+  std::string dtype =
+      "bf16";  ///< of the network's activations on CUDA: bf16, fp16 or fp32; the CPU takes fp32
+  int64_t report_every_steps = 50;
+  int64_t validate_every_steps = 1000;
+  double validate_window_s = 8;
+  double validate_balance_db = -6;  ///< the voice's sounding RMS relative to the band's; see levels.h
+  double save_every_minutes = 4;
+  AugmentConfig augment;
+  bool operator==(const TrainingConfig&) const = default;
+};
+
+struct RunConfig {
+  ModelConfig model;
+  TrainingConfig training;
+
+  /// Throws Error(kWrongType): unknown keys, wrong types, values that cannot work (`name` is the file's, for
+  /// messages).
+  static RunConfig from_json(const std::string& text, const std::string& name);
+  /// Throws Error: kNotFound, kOpenRead, kWrongType.
+  static RunConfig load(const std::string& path);
+};
+
+}  // namespace bsm

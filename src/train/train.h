@@ -1,0 +1,47 @@
+// Trains a separation network from folders of audio (shared network.md, "How the authors train, infer and
+// score"). No LibTorch in this header: the program's options go in, a summary comes out, everything else lies
+// in files.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace bsm {
+
+struct TrainOptions {
+  /// Folder of training audio; DIR/train when that exists. Searched recursively for
+  /// - song folders: vocals.* beside accompaniment.* or drums.*, bass.*, other.* (MUSDB18-HQ; mixture.* is
+  /// ignored),
+  /// - stem pools: every audio file below a folder called `vocals` or `instrumental`.
+  std::string data_dir;
+  /// Song folders to validate on; empty: data_dir/valid when that exists, else no validation.
+  std::string valid_dir;
+  std::string config_file;  ///< JSON with the objects `model` and `training` (models/configs/*.json)
+  std::string out_dir;      ///< created; holds last.safetensors, best.safetensors, state.safetensors, log.csv
+  std::string init_file;    ///< weights to start from (whatever fits is loaded); empty: random
+  std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
+  double minutes = 0;           ///< wall clock limit including start-up and the final save; 0: none
+  bool resume = false;          ///< continue exactly from out_dir/state.safetensors
+  int64_t steps = 0;            ///< replaces training.steps of the configuration when positive
+  int64_t stop_after_steps =
+      0;                   ///< ends this run once that many optimizer steps were made in all; 0: at `steps`
+  int decode_threads = 0;  ///< 0: one per processor
+  /// Receives each progress line; empty: standard output.
+  std::function<void(const std::string& line)> report;
+};
+
+struct TrainSummary {
+  int64_t step = 0;          ///< optimizer steps made in all
+  double loss = 0;           ///< mean over the last reporting interval
+  double trained_s = 0;      ///< wall clock of all runs of this training
+  double last_usdr_db = 0;   ///< vocals, NaN without validation
+  double best_usdr_db = 0;   ///< NaN without validation
+  bool interrupted = false;  ///< by SIGINT, SIGTERM or the time limit, before the last step
+};
+
+/// Runs until the configured steps, `minutes`, SIGINT or SIGTERM (the last three end in a saved state that
+/// `resume` continues). Throws Error: kSettings, kNotFound, kOpenRead, kOpenWrite, kWrongType.
+TrainSummary train(const TrainOptions& options);
+
+}  // namespace bsm
