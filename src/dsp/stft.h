@@ -1,5 +1,5 @@
-// Short-time Fourier transform and its inverse, equal to torch.stft / torch.istft with a periodic Hann window,
-// center=True, reflect padding, no normalisation (docs: shared network.md, "Signal front end").
+// Short-time Fourier transform and its inverse, equal to torch.stft / torch.istft with a periodic Hann
+// window, center=True, reflect padding, no normalisation (docs: shared network.md, "Signal front end").
 #pragma once
 
 #include <complex>
@@ -34,7 +34,9 @@ struct Spectrogram {
 
   Spectrogram() = default;
   Spectrogram(int channels_, int bins_, int64_t frames_)
-      : channels(channels_), bins(bins_), frames(frames_),
+      : channels(channels_),
+        bins(bins_),
+        frames(frames_),
         values(static_cast<size_t>(frames_) * bins_ * channels_ * 2, 0.0f) {}
 
   int64_t frame_size() const { return int64_t{2} * bins * channels; }
@@ -45,6 +47,7 @@ struct Spectrogram {
 /// Transforms single frames; plans and window are made once in the constructor. One object per thread.
 class FrameTransform {
  public:
+  /// Throws Error(kSettings) for sizes that cannot work (odd n_fft, win > n_fft, hop > win / 2).
   explicit FrameTransform(const StftSpec& spec);
   ~FrameTransform();
   FrameTransform(FrameTransform&&) noexcept;
@@ -55,7 +58,8 @@ class FrameTransform {
   const std::vector<float>& window() const;
   /// n_fft samples -> spectrum; bin f goes to out[f * stride] and out[f * stride + 1] (re, im).
   void analyse(const float* samples, float* out, int64_t stride);
-  /// Spectrum -> n_fft windowed samples, ADDED to `accumulator` (overlap-add, not yet divided by the window sum).
+  /// Spectrum -> n_fft windowed samples, ADDED to `accumulator` (overlap-add, not yet divided by the window
+  /// sum).
   void synthesise_add(const float* spectrum, int64_t stride, float* accumulator);
 
  private:
@@ -63,8 +67,22 @@ class FrameTransform {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Whole-signal transform: frames(audio.frames) frames. Signals no longer than n_fft / 2 are taken as followed by
-/// zeros up to n_fft / 2 + 1 samples, because reflection is not defined for them.
+/// Where sample `position` is found in a signal of `length` samples that is mirrored at both ends (end
+/// samples not repeated). Valid for -length < position < 2 * length - 1.
+inline int64_t mirrored(int64_t position, int64_t length) {
+  if (position < 0) return -position;
+  return position < length ? position : 2 * (length - 1) - position;
+}
+
+/// Length from which mirroring by n_fft / 2 samples is defined; shorter signals count as followed by zeros up
+/// to it.
+inline int64_t shortest_mirrored_samples(const StftSpec& spec) { return spec.n_fft / 2 + 1; }
+
+/// Summed squared windows below this are no signal (the edge of the transform); such samples are 0.
+inline constexpr float kSmallestWindowSum = 1e-11f;
+
+/// Whole-signal transform: frames(audio.frames) frames. Signals no longer than n_fft / 2 are taken as
+/// followed by zeros up to n_fft / 2 + 1 samples, because reflection is not defined for them.
 Spectrogram stft(const AudioBuffer& audio, FrameTransform& transform);
 
 /// Inverse of stft(): `samples` samples, overlap-add divided by the summed squared window.
