@@ -9,9 +9,9 @@
 
 namespace bsm {
 
-/// Holds the values [begin(), end()) of a signal. The memory is twice as long as the largest number of values
-/// held, and dropped values are squeezed out only when it is full: each value is moved at most once on
-/// average, and nothing is allocated once the largest number has been seen.
+/// Holds the values [begin(), end()) of a signal. Dropped values are squeezed out only when the memory is
+/// full, which is up to twice as long as the run was at its longest: the cost of moving does not depend on
+/// the size of the pieces, and a queue of settled length allocates nothing.
 class FloatQueue {
  public:
   explicit FloatQueue(int64_t begin = 0) : begin_(begin) {}
@@ -54,8 +54,8 @@ class FloatQueue {
     if (values_.size() + static_cast<size_t>(count) <= values_.capacity()) return;
     values_.erase(values_.begin(), values_.begin() + dropped_);
     dropped_ = 0;
-    const size_t twice = 2 * (values_.size() + static_cast<size_t>(count));
-    if (twice > values_.capacity()) values_.reserve(twice);
+    const size_t needed = values_.size() + static_cast<size_t>(count);
+    if (needed > values_.capacity() / 4 * 3) values_.reserve(2 * needed);
   }
 
   std::vector<float> values_;
