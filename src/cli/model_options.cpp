@@ -1,0 +1,66 @@
+#include "cli/model_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "cli/default_model.h"
+#include "cli/terminal.h"
+
+namespace bsm {
+namespace {
+
+Precision precision_of(const std::string& name) {
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16, Precision::kFp16}) {
+    if (name == precision_name(precision)) return precision;
+  }
+  return Precision::kAuto;
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& command, ModelArguments& arguments) {
+  command
+      .add_option("--model", arguments.model_file,
+                  std::string("Model file: safetensors or PyTorch checkpoint [default: the shipped ") +
+                      kDefaultModelName + "]")
+      ->type_name("FILE");
+  command
+      .add_option("--device", arguments.device,
+                  "auto (a GPU if there is one), cpu, cuda, cuda:N [default: auto]; a named device is used "
+                  "or an error")
+      ->type_name("DEVICE");
+  command
+      .add_option(
+          "--precision", arguments.precision,
+          "Number format of the network: auto, fp32, bf16, fp16 [default: auto = fp32 on a CPU, bf16 or fp16 "
+          "on a GPU]")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16"}))
+      ->type_name("FORMAT");
+  command.add_option("--threads", arguments.threads, "CPU threads [default: 0 = one per physical core]")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+}
+
+std::string model_path(const ModelArguments& arguments) {
+  return arguments.model_file.empty() ? find_default_model() : arguments.model_file;
+}
+
+std::shared_ptr<const Model> load_model(const ModelArguments& arguments) {
+  ModelOptions options;
+  options.model_file = model_path(arguments);
+  options.device = arguments.device;
+  options.precision = precision_of(arguments.precision);
+  options.threads = arguments.threads;
+  std::shared_ptr<const Model> model = Model::load(options);
+  if (!model->on_gpu()) warn_of_generic_blas();
+  return model;
+}
+
+void warn_of_generic_blas() {
+  if (!blas_is_generic()) return;
+  print_message(
+      "warning: LibTorch multiplies with the generic reference BLAS, about 40 times slower than OpenBLAS: "
+      "install the "
+      "package libopenblas0-pthread.");
+}
+
+}  // namespace bsm

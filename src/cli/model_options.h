@@ -1,0 +1,35 @@
+// The options that every command with a model shares: --model, --device, --precision, --threads.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "separate/model.h"
+
+namespace CLI {
+class App;
+}
+
+namespace bsm {
+
+struct ModelArguments {
+  std::string model_file;  ///< empty: the default model
+  std::string device = "auto";
+  std::string precision = "auto";
+  int threads = 0;
+};
+
+/// Adds the options to a command; `arguments` must outlive the parsing.
+void add_model_options(CLI::App& command, ModelArguments& arguments);
+
+/// The file that the arguments name, or the default model. Throws Error(kNotFound).
+std::string model_path(const ModelArguments& arguments);
+
+/// Loads the model that the arguments name; warns when LibTorch would multiply with the generic BLAS. Throws
+/// Error.
+std::shared_ptr<const Model> load_model(const ModelArguments& arguments);
+
+/// Names the package to install when LibTorch multiplies with the generic BLAS on this machine's CPU.
+void warn_of_generic_blas();
+
+}  // namespace bsm

@@ -1,0 +1,77 @@
+// `bsmamba2 train`: options to the training library (src/train), its progress lines to standard output.
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "train/train.h"
+
+namespace bsm {
+namespace {
+
+int run_train(TrainOptions options) {
+  if (options.device == "cpu") warn_of_generic_blas();
+  options.report = [](const std::string& line) {
+    std::puts(line.c_str());
+    std::fflush(stdout);
+  };
+  const TrainSummary summary = train(options);
+  std::printf("%s after step %lld, loss %.4f", summary.interrupted ? "Stopped" : "Finished",
+              static_cast<long long>(summary.step), summary.loss);
+  if (!std::isnan(summary.best_usdr_db)) {
+    std::printf(", validation uSDR %.2f dB (best %.2f dB)", summary.last_usdr_db, summary.best_usdr_db);
+  }
+  std::printf("\nModels are in %s%s\n", options.out_dir.c_str(),
+              summary.interrupted ? "; the same command with --resume continues exactly" : "");
+  return kExitOk;
+}
+
+}  // namespace
+
+Command add_train(CLI::App& program) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App* app = program.add_subcommand("train", "Train a model");
+  app->add_option("--data", options->data_dir,
+                  "Training audio (DIR/train when that exists): song folders with vocals.* and "
+                  "accompaniment.* (or drums.*, "
+                  "bass.*, other.*), and folders called vocals and instrumental with any audio files below")
+      ->required()
+      ->type_name("DIR");
+  app->add_option("--config", options->config_file, "JSON file with the objects \"model\" and \"training\"")
+      ->required()
+      ->type_name("FILE");
+  app->add_option("--out", options->out_dir,
+                  "Folder for last.safetensors and best.safetensors (models), state.safetensors and log.csv")
+      ->required()
+      ->type_name("DIR");
+  app->add_option("--valid", options->valid_dir,
+                  "Song folders to validate on [default: valid in the data folder, if there is one]")
+      ->type_name("DIR");
+  app->add_option("--minutes", options->minutes,
+                  "Stop and save after M minutes, start-up included [default: no limit]")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("M");
+  app->add_option("--steps", options->steps, "Optimizer steps of the schedule [default: the configuration's]")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  CLI::Option* resume =
+      app->add_flag("--resume", options->resume, "Continue exactly from the state in the output folder");
+  app->add_option("--init", options->init_file, "Model file whose weights are the start, as far as they fit")
+      ->excludes(resume)
+      ->type_name("FILE");
+  app->add_option("--device", options->device,
+                  "auto (a GPU if there is one), cpu, cuda, cuda:N [default: auto]")
+      ->type_name("DEVICE");
+  app->add_option("--decode-threads", options->decode_threads,
+                  "Threads that decode the audio at the start [default: 0 = one per processor]")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N");
+  app->footer(
+      "Ctrl-C saves the state and stops; the same command with --resume continues where it was.\n"
+      "Files that appear in the training and in the validation audio are an error.");
+  return {app, [options] { return run_train(*options); }};
+}
+
+}  // namespace bsm
