@@ -46,11 +46,16 @@ class SeparationNetworkImpl : public torch::nn::Module {
 
   /// Derives the inference-only weights (folded, cast) from the parameters; call after loading weights, moving the module
   /// or changing the compute dtype. forward() under NoGrad/InferenceMode uses them; with gradients it never does.
+  /// After a later change of the parameters such a forward() throws until this is called again.
   void prepare_inference();
+  /// Forgets what prepare_inference() derived: forward() derives weights at each call again.
+  void discard_prepared();
 
   void set_activation_hook(ActivationHook hook);
 
  private:
+  int64_t parameter_version() const;
+
   struct Impl;
   ModelConfig config_;
   std::unique_ptr<Impl> impl_;

@@ -18,6 +18,9 @@ ModelConfig config_of(const Checkpoint& checkpoint);
 /// fits and returns the list as text instead (for fine-tuning); empty when all matched.
 std::string load_weights(SeparationNetwork& network, const Checkpoint& checkpoint, bool partial = false);
 
+/// A network of the given sizes with start values drawn from `seed`, prepared for inference (to measure speed, to test).
+SeparationNetwork make_random_network(const ModelConfig& config, uint64_t seed);
+
 /// Opens a file, makes its network (on the CPU, float32, prepared for inference). Throws Error.
 SeparationNetwork load_network(const std::string& path);
 

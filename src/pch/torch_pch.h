@@ -1,5 +1,6 @@
 // Precompiled header of the folders that use LibTorch: its headers cost 15 to 25 s per translation unit.
-#pragma once
+#ifndef BSM_PCH_TORCH_PCH_H_  // GCC warns of #pragma once in a precompiled header
+#define BSM_PCH_TORCH_PCH_H_
 
 #include <torch/torch.h>
 
@@ -11,3 +12,5 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#endif  // BSM_PCH_TORCH_PCH_H_

@@ -1,0 +1,138 @@
+#include "nn/band_split.h"
+
+namespace bsm {
+
+using torch::Tensor;
+
+namespace {
+
+/// An unnamed child list, e.g. the torch::nn::Sequential of a band; entries keep the numbers of the published
+/// names.
+std::shared_ptr<torch::nn::Module> numbered(
+    const std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>& children) {
+  auto list = std::make_shared<torch::nn::Module>();
+  for (const auto& [name, child] : children) list->register_module(name, child);
+  return list;
+}
+
+/// Weights [out, in] of neighbouring bands as one right-hand side [bands, in, out] of a batched product.
+Tensor stack_transposed(const std::vector<Tensor>& weights) { return torch::stack(weights).transpose(1, 2); }
+
+}  // namespace
+
+std::vector<BandRun> band_runs(const ModelConfig& config) {
+  std::vector<BandRun> runs;
+  int64_t band = 0, value = 0;
+  for (const int bins : config.band_bins) {
+    const int64_t width = int64_t{2} * config.channels * bins;
+    if (runs.empty() || runs.back().width != width) runs.push_back({band, 0, value, width});
+    ++runs.back().bands;
+    ++band;
+    value += width;
+  }
+  return runs;
+}
+
+BandSplit::BandSplit(const ModelConfig& config) : runs_(band_runs(config)) {
+  auto to_features = register_module("to_features", std::make_shared<torch::nn::Module>());
+  for (const int bins : config.band_bins) {
+    const int64_t width = int64_t{2} * config.channels * bins;
+    norms_.push_back(std::make_shared<Scale>("gamma", width));
+    linears_.push_back(std::make_shared<Affine>(at::IntArrayRef{config.dim, width}, config.dim, width));
+    to_features->register_module(std::to_string(norms_.size() - 1),
+                                 numbered({{"0", norms_.back()}, {"1", linears_.back()}}));
+  }
+}
+
+std::vector<BandSplit::Stacked> BandSplit::stack(torch::Dtype dtype) const {
+  std::vector<Stacked> stacked;
+  for (const BandRun& run : runs_) {
+    std::vector<Tensor> weights, biases;
+    for (int64_t k = run.first_band; k < run.first_band + run.bands; ++k) {
+      weights.push_back(linears_[k]->weight *
+                        (norms_[k]->values * std::sqrt(static_cast<double>(run.width))));
+      biases.push_back(linears_[k]->bias);
+    }
+    stacked.push_back({stack_transposed(weights).to(dtype), torch::stack(biases).unsqueeze(1).to(dtype)});
+  }
+  return stacked;
+}
+
+Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
+  const std::vector<Stacked> w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype);
+  const int64_t B = frames.size(0), T = frames.size(1);
+  std::vector<Tensor> features;
+  for (size_t r = 0; r < runs_.size(); ++r) {
+    const BandRun& run = runs_[r];
+    const Tensor bands = frames.narrow(2, run.first_value, run.bands * run.width)
+                             .reshape({B * T, run.bands, run.width})
+                             .transpose(0, 1);  // [bands, B*T, width]
+    features.push_back(torch::baddbmm(w[r].bias, unit_norm(bands).to(dtype), w[r].weight).transpose(0, 1));
+  }
+  return torch::cat(features, 1).to(torch::kFloat32).view({B, T, -1, w[0].bias.size(2)});
+}
+
+void BandSplit::prepare_inference(torch::Dtype dtype) {
+  torch::NoGradGuard no_grad;
+  prepared_ = stack(dtype);
+  for (Stacked& run : *prepared_) run.weight = run.weight.contiguous();
+}
+
+MaskEstimator::MaskEstimator(const ModelConfig& config) : runs_(band_runs(config)) {
+  const int64_t hidden = int64_t{config.mask_expand} * config.dim;
+  auto to_freqs = register_module("to_freqs", std::make_shared<torch::nn::Module>());
+  for (const int bins : config.band_bins) {
+    const int64_t out = int64_t{4} * config.channels * bins;
+    hidden_.push_back(std::make_shared<Affine>(at::IntArrayRef{hidden, config.dim}, hidden, config.dim));
+    out_.push_back(std::make_shared<Affine>(at::IntArrayRef{out, hidden}, out, hidden));
+    to_freqs->register_module(std::to_string(hidden_.size() - 1),
+                              numbered({{"0", numbered({{"0", hidden_.back()}, {"2", out_.back()}})}}));
+  }
+}
+
+MaskEstimator::Stacked MaskEstimator::stack(torch::Dtype dtype, const Tensor& final_gamma) const {
+  const auto weights = [](const auto& linears, int64_t first, int64_t count) {
+    std::vector<Tensor> list;
+    for (int64_t k = first; k < first + count; ++k) list.push_back(linears[k]->weight);
+    return stack_transposed(list);
+  };
+  const auto biases = [&](const auto& linears, int64_t first, int64_t count) {
+    std::vector<Tensor> list;
+    for (int64_t k = first; k < first + count; ++k) list.push_back(linears[k]->bias);
+    return torch::stack(list).unsqueeze(1).to(dtype);
+  };
+  const Tensor gamma = final_gamma * std::sqrt(static_cast<double>(final_gamma.size(0)));
+  const int64_t K = static_cast<int64_t>(hidden_.size());
+  Stacked stacked;
+  stacked.hidden_weight = (weights(hidden_, 0, K) * gamma.unsqueeze(1)).to(dtype);
+  stacked.hidden_bias = biases(hidden_, 0, K);
+  for (const BandRun& run : runs_) {
+    stacked.out_weight.push_back(weights(out_, run.first_band, run.bands).to(dtype));
+    stacked.out_bias.push_back(biases(out_, run.first_band, run.bands));
+  }
+  return stacked;
+}
+
+Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma) const {
+  const Stacked w =
+      !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(x.scalar_type(), final_gamma);
+  const int64_t B = x.size(0), T = x.size(1), K = x.size(2), D = x.size(3);
+  const Tensor bands = x.reshape({B * T, K, D}).transpose(0, 1);                       // [K, B*T, D]
+  const Tensor hidden = torch::baddbmm(w.hidden_bias, bands, w.hidden_weight).tanh();  // [K, B*T, hidden]
+  std::vector<Tensor> masks;
+  for (size_t r = 0; r < runs_.size(); ++r) {
+    const Tensor in = hidden.narrow(0, runs_[r].first_band, runs_[r].bands);
+    const Tensor out = torch::baddbmm(w.out_bias[r], in, w.out_weight[r]);      // [bands, B*T, 2 * width]
+    masks.push_back(torch::glu(out, -1).transpose(0, 1).reshape({B * T, -1}));  // [B*T, bands * width]
+  }
+  return torch::cat(masks, 1).to(torch::kFloat32).view({B, T, -1});
+}
+
+void MaskEstimator::prepare_inference(torch::Dtype dtype, const Tensor& final_gamma) {
+  torch::NoGradGuard no_grad;
+  prepared_ = stack(dtype, final_gamma);
+  prepared_->hidden_weight = prepared_->hidden_weight.contiguous();
+  for (Tensor& weight : prepared_->out_weight) weight = weight.contiguous();
+}
+
+}  // namespace bsm

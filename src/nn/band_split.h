@@ -1,0 +1,76 @@
+// From spectrogram frames to one vector per band, and from those to complex masks (arXiv 2309.02612, section
+// 3). Bands of equal width are neighbours, so each run of them is one batched matrix product instead of many
+// small ones.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "nn/blocks.h"
+#include "nn/config.h"
+
+namespace bsm {
+
+/// Neighbouring bands of equal width.
+struct BandRun {
+  int64_t first_band = 0;
+  int64_t bands = 0;
+  int64_t first_value = 0;  ///< offset in a frame
+  int64_t width = 0;        ///< reals of one band in a frame: 2 * channels * bins
+};
+
+std::vector<BandRun> band_runs(const ModelConfig& config);
+
+/// Per band: RMSNorm A over the band's reals, then Linear to D.
+class BandSplit : public torch::nn::Module {
+ public:
+  explicit BandSplit(const ModelConfig& config);
+
+  /// @param frames [B, T, F] float32  @return [B, T, K, D] float32, contiguous; products in `dtype`
+  torch::Tensor forward(const torch::Tensor& frames, torch::Dtype dtype) const;
+  void prepare_inference(torch::Dtype dtype);
+  void discard_prepared() { prepared_.reset(); }
+
+ private:
+  struct Stacked {
+    torch::Tensor weight;  ///< [bands of the run, width, D], norm factors multiplied in
+    torch::Tensor bias;    ///< [bands of the run, 1, D]
+  };
+  std::vector<Stacked> stack(torch::Dtype dtype) const;
+
+  std::vector<BandRun> runs_;
+  std::vector<std::shared_ptr<Scale>> norms_;
+  std::vector<std::shared_ptr<Affine>> linears_;
+  std::optional<std::vector<Stacked>> prepared_;
+};
+
+/// One stem's mask. Per band: Linear(D -> hidden), tanh, Linear(hidden -> 2 * width), GLU.
+class MaskEstimator : public torch::nn::Module {
+ public:
+  explicit MaskEstimator(const ModelConfig& config);
+
+  /// @param x [B, T, K, D]: the stream after unit_norm(), in the dtype of the products
+  /// @param final_gamma [D]: factors of the final RMSNorm A, multiplied into the first matrices
+  /// @return [B, T, F] float32
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& final_gamma) const;
+  void prepare_inference(torch::Dtype dtype, const torch::Tensor& final_gamma);
+  void discard_prepared() { prepared_.reset(); }
+
+ private:
+  struct Stacked {
+    torch::Tensor hidden_weight;            ///< [K, D, hidden]
+    torch::Tensor hidden_bias;              ///< [K, 1, hidden]
+    std::vector<torch::Tensor> out_weight;  ///< per run [bands, hidden, 2 * width]
+    std::vector<torch::Tensor> out_bias;    ///< per run [bands, 1, 2 * width]
+  };
+  Stacked stack(torch::Dtype dtype, const torch::Tensor& final_gamma) const;
+
+  std::vector<BandRun> runs_;
+  std::vector<std::shared_ptr<Affine>> hidden_, out_;
+  std::optional<Stacked> prepared_;
+};
+
+}  // namespace bsm
