@@ -8,10 +8,12 @@
 namespace bsm {
 
 /// Whether mixer_core_cpu() can run these arguments (CPU, float32, no gradient needed).
-bool mixer_core_cpu_supports(const torch::Tensor& zxbcdt, const MixerWeights& weights, const MixerSizes& sizes);
+bool mixer_core_cpu_supports(const torch::Tensor& zxbcdt, const MixerWeights& weights,
+                             const MixerSizes& sizes);
 
 /// Contract of mixer_core(). Parallel over sequences through at::parallel_for.
-torch::Tensor mixer_core_cpu(const torch::Tensor& zxbcdt, const MixerWeights& weights, const MixerSizes& sizes,
-                             Direction direction, MixerState* state, int64_t state_at);
+torch::Tensor mixer_core_cpu(const torch::Tensor& zxbcdt, const MixerWeights& weights,
+                             const MixerSizes& sizes, Direction direction, MixerState* state,
+                             int64_t state_at);
 
 }  // namespace bsm
