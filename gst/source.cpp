@@ -1,0 +1,123 @@
+// The source pads: a task each, activation, events and queries from downstream.
+#include <utility>
+
+#include "debug.h"
+#include "element.h"
+
+namespace bsm {
+namespace {
+
+/// A pad was told something fatal after upstream had sent its last buffer: nobody else would report it.
+void report_late_failure(GstElement* element, Priv* p, Session* session, GstFlowReturn flow) {
+  if (!is_fatal(flow) || !session->eos_received || !p->flow.claim_report()) return;
+  GST_ELEMENT_FLOW_ERROR(element, flow);
+}
+
+void push_event(Session* session, GstPad* pad, int index, EventPtr event) {
+  EventPtr kept(survives_flush(event.get()) ? gst_event_ref(event.get()) : nullptr);
+  if (!gst_pad_push_event(pad, event.release()) && kept && GST_PAD_IS_FLUSHING(pad))
+    session->output.put_back(index, std::move(kept));
+}
+
+/// Adds what the element adds to what upstream says; FALSE when upstream cannot answer.
+gboolean answer_latency(GstBsMamba2Sep* self, GstQuery* query) {
+  if (!gst_pad_peer_query(priv(self).sink, query)) return FALSE;
+  gboolean live = FALSE;
+  GstClockTime min = 0, max = 0;
+  gst_query_parse_latency(query, &live, &min, &max);
+  const OwnLatency own = current_latency(self);
+  GST_DEBUG_OBJECT(self, "upstream %" GST_TIME_FORMAT " + own %" GST_TIME_FORMAT, GST_TIME_ARGS(min),
+                   GST_TIME_ARGS(own.min));
+  min += own.min;
+  if (GST_CLOCK_TIME_IS_VALID(max)) max += own.max;
+  gst_query_set_latency(query, live, min, max);
+  return TRUE;
+}
+
+/// Both pads get the application's SEEK; upstream gets it once.
+bool is_duplicate_seek(GstBsMamba2Sep* self, GstEvent* event) {
+  Priv& p = priv(self);
+  const guint32 seqnum = gst_event_get_seqnum(event);
+  GST_OBJECT_LOCK(self);
+  const bool duplicate = std::exchange(p.last_seek_seqnum, seqnum) == seqnum;
+  GST_OBJECT_UNLOCK(self);
+  return duplicate;
+}
+
+}  // namespace
+
+int pad_index(const Priv& p, const GstPad* pad) { return pad == p.src[kVocals] ? kVocals : kInstrumental; }
+
+void src_loop(gpointer data) {
+  GstPad* pad = GST_PAD(data);
+  GstElement* element = gst_pad_get_parent_element(pad);
+  if (!element) {
+    gst_pad_pause_task(pad);
+    return;
+  }
+  const ElementPtr keep(element);
+  auto* self = reinterpret_cast<GstBsMamba2Sep*>(element);
+  Priv& p = priv(self);
+  const int index = pad_index(p, pad);
+  const auto session = current_session(self);
+  Output next;
+  if (!session || !session->output.pop(index, &next)) {
+    gst_pad_pause_task(pad);
+    return;
+  }
+  if (next.event) {
+    push_event(session.get(), pad, index, std::move(next.event));
+    return;
+  }
+  // Never stops on a bad return: an unlinked pad may be linked again, and the other pad must not starve.
+  const GstFlowReturn ret = gst_pad_push(pad, next.buffer.release());
+  if (ret == GST_FLOW_FLUSHING && session->output.is_flushing()) return;
+  const GstFlowReturn combined = p.flow.update(pad, ret);
+  if (ret != GST_FLOW_OK)
+    GST_LOG_OBJECT(pad, "%s, both pads %s", gst_flow_get_name(ret), gst_flow_get_name(combined));
+  report_late_failure(element, &p, session.get(), combined);
+}
+
+gboolean sink_activate_mode(GstPad*, GstObject* parent, GstPadMode mode, gboolean active) {
+  if (mode != GST_PAD_MODE_PUSH) return FALSE;
+  // A chain that waits for room must end before the core can wait for the streaming thread.
+  const auto session = current_session(reinterpret_cast<GstBsMamba2Sep*>(parent));
+  if (!active && session) session->input.stop();
+  return TRUE;
+}
+
+gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboolean active) {
+  if (mode != GST_PAD_MODE_PUSH) return FALSE;
+  auto* self = reinterpret_cast<GstBsMamba2Sep*>(parent);
+  const auto session = current_session(self);
+  if (session) session->output.set_active(pad_index(priv(self), pad), active);
+  if (!active) return gst_pad_stop_task(pad);
+  return session ? gst_pad_start_task(pad, src_loop, pad, nullptr) : TRUE;
+}
+
+gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
+  auto* self = reinterpret_cast<GstBsMamba2Sep*>(parent);
+  switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_SEEK:
+      if (is_duplicate_seek(self, event)) {
+        GST_DEBUG_OBJECT(pad, "the other pad has sent this seek");
+        gst_event_unref(event);
+        return TRUE;
+      }
+      break;
+    case GST_EVENT_RECONFIGURE:
+      priv(self).flow.reset_pad(pad);
+      break;
+    default:
+      break;
+  }
+  return gst_pad_event_default(pad, parent, event);
+}
+
+gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) == GST_QUERY_LATENCY)
+    return answer_latency(reinterpret_cast<GstBsMamba2Sep*>(parent), query);
+  return gst_pad_query_default(pad, parent, query);
+}
+
+}  // namespace bsm

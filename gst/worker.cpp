@@ -1,0 +1,134 @@
+#include "worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "debug.h"
+#include "messages.h"
+
+namespace bsm {
+
+void Worker::run() {
+  load_model();
+  InputQueue::Item item;
+  for (;;) {
+    // At most one inference at a time, so that a flush or a stop never waits for more than that one.
+    const int64_t max_frames =
+        stream_.is_open() ? std::max<int64_t>(stream_.info().hop_samples, 1) : kRateHz / 10;
+    if (!session_.input.pop(&item, max_frames)) return;
+    if (item.epoch != epoch_) begin_epoch(item.epoch);
+    superseded_ = false;
+    try {
+      handle(&item);
+    } catch (const EngineError& error) {
+      fail(error, "separating", false);
+    }
+  }
+}
+
+void Worker::handle(InputQueue::Item* item) {
+  if (item->mark)
+    handle_mark(&*item->mark);
+  else
+    handle_samples(item->samples);
+}
+
+void Worker::handle_mark(Mark* mark) {
+  if (mark->anchor) {
+    end_timeline();
+    begin_timeline(*mark->anchor);
+    return;
+  }
+  // Kept as pending until the pads have it: sticky events survive a flush that comes in between.
+  pending_.push_back({in_frames_, std::move(mark->events)});
+  if (!mark->drain) {
+    publish_due_events();
+    return;
+  }
+  try {
+    end_timeline();
+  } catch (const EngineError& error) {
+    fail(error, "finishing", false);
+    end_timeline();
+  }
+  if (mark->channels) open_stream(mark->channels);
+}
+
+void Worker::handle_samples(const std::vector<float>& samples) {
+  if (!anchor_ || channels_ == 0) return;
+  const auto frames = static_cast<int64_t>(samples.size()) / channels_;
+  if (anchor_->reverse) {
+    in_frames_ += frames;
+    publish_unseparated(samples.data(), frames);
+    return;
+  }
+  if (!separating()) return;
+  const int64_t available_before = stream_.available();
+  const gint64 start_us = g_get_monotonic_time();
+  stream_.push(samples.data(), frames);
+  const auto took_ns = static_cast<GstClockTime>(g_get_monotonic_time() - start_us) * GST_USECOND;
+  in_frames_ += frames;
+  if (const int64_t gained = stream_.available() - available_before; gained > 0) {
+    session_.count([&](Statistics& s) {
+      ++s.inferences;
+      s.infer_last_ns = took_ns;
+      s.infer_max_ns = std::max(s.infer_max_ns, took_ns);
+      s.infer_total_ns += took_ns;
+      s.separated_ns += gst_util_uint64_scale(static_cast<guint64>(gained), GST_SECOND, kRateHz);
+    });
+  }
+  publish_available();
+}
+
+void Worker::begin_epoch(uint64_t epoch) {
+  epoch_ = epoch;
+  superseded_ = false;
+  anchor_.reset();
+  in_frames_ = out_frames_ = 0;
+  discont_ = true;
+  std::erase_if(pending_, [](const PendingEvents& p) { return !survives_flush(p.events[kVocals].get()); });
+  for (PendingEvents& p : pending_) p.at_frame = 0;
+  failed_ = load_failed_;
+  try {
+    if (stream_.is_open()) stream_.reset();
+  } catch (const EngineError& error) {
+    fail(error, "resetting", false);
+  }
+  publish_due_events();
+}
+
+void Worker::begin_timeline(const Anchor& anchor) {
+  anchor_ = anchor;
+  discont_ = true;
+  if (!std::exchange(first_timeline_, false)) session_.count([](Statistics& s) { ++s.discontinuities; });
+}
+
+void Worker::end_timeline() {
+  if (separating() && in_frames_ > 0) {
+    stream_.finish();
+    publish_available();
+    if (!superseded_ && out_frames_ != in_frames_)
+      throw EngineError{BSM_ERROR_FAILED, "The separation engine returned " + std::to_string(out_frames_) +
+                                              " of " + std::to_string(in_frames_) +
+                                              " samples. Install plugin and engine of the same version."};
+    stream_.reset();
+  }
+  anchor_.reset();
+  in_frames_ = out_frames_ = 0;
+  for (PendingEvents& p : pending_) p.at_frame = 0;
+  discont_ = true;
+  publish_due_events();
+}
+
+void Worker::fail(const EngineError& error, const char* while_doing, bool for_good) {
+  failed_ = true;
+  // What the engine still held is lost; events no longer wait for it.
+  in_frames_ = out_frames_;
+  for (PendingEvents& p : pending_) p.at_frame = out_frames_;
+  // Not reported when a flush or a stop has made the result irrelevant.
+  if (session_.output.fail(epoch_, for_good)) {
+    if (const ElementPtr element = session_.element()) post_engine_error(element.get(), error, while_doing);
+  }
+}
+
+}  // namespace bsm
