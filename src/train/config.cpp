@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 
 #include "core/error.h"
 
@@ -26,7 +27,7 @@ class ObjectReader {
     if (found == object_.end()) return;
     try {
       assign(*found, value);
-    } catch (const nlohmann::json::exception& error) {
+    } catch (const std::exception& error) {
       throw Error(ErrorCode::kWrongType, where_ + "." + key + " has the wrong type: " + error.what());
     }
   }
@@ -44,7 +45,8 @@ class ObjectReader {
   template <typename T>
   static void assign(const Json& from, T& to) {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-      if (!from.is_number_integer()) throw Json::type_error::create(302, "expected a whole number", Json());
+      if (!from.is_number_integer() || (std::is_unsigned_v<T> && !from.is_number_unsigned()))
+        throw std::invalid_argument("expected a whole number");
     }
     to = from.get<T>();
   }
@@ -103,7 +105,7 @@ AugmentConfig read_augment(const Json& json, const std::string& where) {
   range("stack_db", a.stack_db, -60, 60);
   probability("fade_p", a.fade_p);
   probability("clip_p", a.clip_p);
-  range("clip_db", a.clip_db, -40, 40);
+  range("clip_db", a.clip_db, 0, 40);
   probability("band_limit_p", a.band_limit_p);
   range("band_limit_hz", a.band_limit_hz, 1000, 22050);
   probability("active_share", a.active_share);
@@ -124,7 +126,7 @@ TrainingConfig read_training(const Json& json, const std::string& where) {
     reader.read(key, value);
     check(value >= 0, where + "." + key + " must not be negative.");
   };
-  not_negative("seed", t.seed);
+  reader.read("seed", t.seed);
   positive("batch", t.batch);
   positive("accumulate", t.accumulate);
   positive("segment_s", t.segment_s);
@@ -139,8 +141,8 @@ TrainingConfig read_training(const Json& json, const std::string& where) {
   reader.read("ema", t.ema);
   check(t.ema >= 0 && t.ema < 1, where + ".ema must lie in [0, 1).");
   reader.read("dtype", t.dtype);
-  check(t.dtype == "bf16" || t.dtype == "fp16" || t.dtype == "fp32",
-        where + ".dtype must be bf16, fp16 or fp32, not \"" + t.dtype + "\".");
+  check(t.dtype == "bf16" || t.dtype == "fp32",
+        where + ".dtype must be bf16 or fp32, not \"" + t.dtype + "\".");
   positive("report_every_steps", t.report_every_steps);
   positive("validate_every_steps", t.validate_every_steps);
   positive("validate_window_s", t.validate_window_s);

@@ -38,7 +38,7 @@ struct AugmentConfig {
   Range stack_db{-9, 3};              ///< level of the second relative to the first
   double fade_p = 0.2;                ///< per mixture: the voice fades out, in, or both around a pause
   double clip_p = 0.05;       ///< per mixture: the sum is limited (tanh or hard), both stems by the same gain
-  Range clip_db{-6, 3};       ///< level of the sum's sounding RMS + 12 dB relative to the limit
+  Range clip_db{1, 8};        ///< how far the sum's peak exceeds the limit
   double band_limit_p = 0.1;  ///< per mixture: low-pass as of lossy codecs, on both stems
   Range band_limit_hz{9000, 19000};
   double active_share = 0.9;     ///< share of voice crops that are chosen for sounding
@@ -60,8 +60,7 @@ struct TrainingConfig {
   std::array<double, 2> betas{0.9, 0.999};
   double clip = 3;  ///< largest gradient norm
   double ema = 0.999;
-  std::string dtype =
-      "bf16";  ///< of the network's activations on CUDA: bf16, fp16 or fp32; the CPU takes fp32
+  std::string dtype = "bf16";  ///< of the network's activations on CUDA: bf16 or fp32; the CPU takes fp32
   int64_t report_every_steps = 50;
   int64_t validate_every_steps = 1000;
   double validate_window_s = 8;

@@ -1,0 +1,76 @@
+// Every random choice of one batch, made on the CPU from (seed, step): batch k is the same in every run,
+// whatever was drawn before it, which is what makes resuming exact.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "train/config.h"
+#include "train/track_index.h"
+
+namespace bsm {
+
+/// Knots of the random equaliser, spaced evenly over log frequency from kEqLow_hz to kEqHigh_hz.
+inline constexpr int kEqKnots = 8;
+inline constexpr double kEqLow_hz = 60;
+inline constexpr double kEqHigh_hz = 14000;
+
+/// One crop of one track, on its way into one stem of one mixture.
+struct SourceDraw {
+  int mixture = 0;
+  StemRole role = StemRole::kVocals;
+  int64_t track_first = 0;  ///< in the packed samples
+  int64_t track_frames = 0;
+  double start = 0;                          ///< in the packed samples; outside the track it is silent
+  double speed = 1;                          ///< packed samples per output sample
+  std::array<double, 4> stereo{1, 0, 0, 1};  ///< output (L, R) = [[0, 1], [2, 3]] * input (L, R)
+  std::array<double, kEqKnots> eq_db{};
+  double level_db = 0;  ///< relative to the first source of its stem
+};
+
+/// What happens to the two stems of one mixture.
+struct MixtureDraw {
+  bool vocals_silent = false;
+  bool instrumental_silent = false;
+  double instrumental_db = 0;  ///< sounding RMS of the band (balance_levels), else the factor on it in dB
+  double vocals_db = 0;        ///< likewise for the voice
+  double pause_start = 0;      ///< pause of the voice, in output samples; none when pause_end <= pause_start
+  double pause_end = 0;
+  double fade_samples = 1;   ///< length of the fades at its ends, outside the pause
+  double clip_db = 0;        ///< the sum's peak exceeds the limit by this; 0: no limit
+  bool clip_hard = false;    ///< else tanh
+  double band_limit_hz = 0;  ///< 0: none
+};
+
+/// sources[0..B) are the voices of mixture 0..B-1, sources[B..2B) their instrumentals, then the stacked ones.
+struct BatchDraw {
+  std::vector<SourceDraw> sources;
+  std::vector<MixtureDraw> mixtures;
+};
+
+class BatchSampler {
+ public:
+  /// `index` must outlive the sampler. Output crops are `segment_samples` long.
+  BatchSampler(const TrackIndex& index, const AugmentConfig& augment, int64_t segment_samples);
+
+  /// The batch of forward pass `pass` (steps times accumulation) of a training with that seed.
+  BatchDraw draw(uint64_t seed, int64_t pass, int batch) const;
+
+ private:
+  struct Random;
+  const IndexedTrack& pick(const std::vector<IndexedTrack>& pool, const std::vector<double>& ends,
+                           Random& random) const;
+  void place(SourceDraw& source, const IndexedTrack& track, Random& random) const;
+  void colour(SourceDraw& source, Random& random) const;
+  MixtureDraw draw_mixture(Random& random) const;
+
+  const TrackIndex& index_;
+  AugmentConfig augment_;
+  int64_t segment_samples_;
+  std::vector<double> vocals_ends_;  // running sums of the tracks' lengths: long tracks are drawn more often
+  std::vector<double> instrumental_ends_;
+};
+
+}  // namespace bsm

@@ -1,0 +1,291 @@
+// The training loop. Nothing in a step waits for the device: parameters of the batch go out in one small
+// copy, losses stay on the device until a progress line is due.
+#include "train/train.h"
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <optional>
+
+#include "core/error.h"
+#include "io/checkpoint.h"
+#include "nn/weights.h"
+#include "train/assemble.h"
+#include "train/data.h"
+#include "train/loss.h"
+#include "train/progress.h"
+#include "train/run_state.h"
+#include "train/schedule.h"
+
+namespace bsm {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+torch::Device choose_device(const std::string& name) {
+  if (name == "auto")
+    return torch::cuda::is_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
+  std::optional<torch::Device> device;
+  try {
+    device.emplace(name);
+  } catch (const c10::Error&) {
+    device.reset();
+  }
+  if (!device || !(device->is_cpu() || device->is_cuda()))
+    throw Error(ErrorCode::kSettings,
+                "The device \"" + name + "\" is unknown; give auto, cpu, cuda or cuda:N.");
+  if (device->is_cuda()) {
+    const auto count = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+    if (!device->has_index()) device.emplace(torch::kCUDA, static_cast<c10::DeviceIndex>(0));
+    if (device->index() >= count)
+      throw Error(ErrorCode::kNotFound, "The device " + name + " does not exist; LibTorch sees " +
+                                            std::to_string(count) + " CUDA devices.");
+  }
+  return *device;
+}
+
+std::string file_in(const std::string& dir, const char* name) { return (fs::path(dir) / name).string(); }
+
+class Trainer {
+ public:
+  explicit Trainer(const TrainOptions& options)
+      : options_(options),
+        config_(RunConfig::load(options.config_file)),
+        device_(choose_device(options.device)) {
+    if (options.steps > 0) config_.training.steps = options.steps;
+    if (options.minutes < 0)
+      throw Error(ErrorCode::kSettings, "The time limit in minutes must not be negative.");
+    if (options.resume && !options.init_file.empty())
+      throw Error(ErrorCode::kSettings, "Give a file to start from or resume, not both.");
+    std::error_code error;
+    fs::create_directories(options.out_dir, error);
+    if (error)
+      throw Error(ErrorCode::kOpenWrite,
+                  "The output folder " + options.out_dir + " cannot be made: " + error.message() + ".");
+    const std::string state_file = file_in(options.out_dir, "state.safetensors");
+    if (!options.resume && fs::exists(state_file))
+      throw Error(ErrorCode::kSettings, "The output folder " + options.out_dir +
+                                            " holds a training already "
+                                            "(state.safetensors); resume it or give another folder.");
+    log_.emplace(options.out_dir, options.resume, options.report);
+    TrainingData data =
+        load_training_data(options, config_, device_, [this](const auto& line) { log_->say(line); });
+    index_ = std::move(data.index);
+    segment_samples_ = std::llround(config_.training.segment_s * config_.model.sample_rate_hz);
+    assembler_.emplace(data.packed, config_.training.augment, index_.sample_rate_hz, segment_samples_);
+    sampler_.emplace(index_, config_.training.augment, segment_samples_);
+    validator_.emplace(std::move(data.validation), config_.training.validate_window_s, config_.training.batch,
+                       device_);
+    transform_.emplace(config_.model.stft, device_);
+    make_network(state_file);
+    loss_sum_ = torch::zeros({}, torch::TensorOptions(torch::kFloat).device(device_));
+  }
+
+  TrainSummary run() {
+    const TrainingConfig& t = config_.training;
+    const int64_t last_step =
+        options_.stop_after_steps > 0 ? std::min(options_.stop_after_steps, t.steps) : t.steps;
+    const StopSignals signals;
+    interval_start_ = last_save_ = Clock::now();
+    int64_t validated_step = -1;
+    bool stopped = false;
+    while (state_.step < last_step && !stopped) {
+      make_step();
+      stopped = signals.raised() || out_of_time();
+      const bool last = state_.step == last_step || stopped;
+      if (!last && state_.step % t.validate_every_steps == 0) {
+        validate_and_save_models();
+        validated_step = state_.step;
+      }
+      if (state_.step % t.report_every_steps == 0 || last) report();
+      if (!last && seconds_since(last_save_) > t.save_every_minutes * 60) save();
+    }
+    if (validated_step != state_.step) validate_and_save_models();
+    save();
+    say_result();
+    return {state_.step,         last_loss_,          trained_s(),
+            state_.last_usdr_db, state_.best_usdr_db, stopped && state_.step < t.steps};
+  }
+
+ private:
+  void make_network(const std::string& state_file) {
+    torch::manual_seed(config_.training.seed);
+    network_ = SeparationNetwork(config_.model);
+    if (!options_.init_file.empty()) {
+      const std::string unmatched =
+          load_weights(network_, Checkpoint::open(options_.init_file), /*partial=*/true);
+      if (!unmatched.empty()) log_->say("from " + options_.init_file + ", not used:\n" + unmatched);
+    }
+    network_->to(device_);
+    if (device_.is_cuda()) {
+      at::globalContext().setAllowTF32CuBLAS(true);
+      if (config_.training.dtype == "bf16") network_->set_compute_dtype(torch::kBFloat16);
+    }
+    network_->train();
+    parameters_.emplace(*network_);
+    if (options_.resume) state_ = load_state(state_file, *parameters_, config_);
+    trained_before_s_ = state_.trained_s;
+    char text[160];
+    std::snprintf(text, sizeof(text), "model: %.2f million parameters on %s; from step %lld",
+                  static_cast<double>(parameter_count(network_)) / 1e6, device_.str().c_str(),
+                  static_cast<long long>(state_.step));
+    log_->say(text);
+  }
+
+  void make_step() {
+    const TrainingConfig& t = config_.training;
+    torch::manual_seed(t.seed * 1000003 + static_cast<uint64_t>(state_.step));  // dropout of the baseline
+    parameters_->zero_grad();
+    for (int pass = 0; pass < t.accumulate; ++pass) {
+      const BatchDraw draw = sampler_->draw(t.seed, state_.step * t.accumulate + pass, t.batch);
+      const TrainingBatch batch = assembler_->assemble(draw);
+      const torch::Tensor estimate = separate_waves(network_, *transform_, batch.mixture);
+      const torch::Tensor loss = separation_loss(estimate, batch.vocals) / t.accumulate;
+      loss.backward();
+      loss_sum_ += loss.detach();
+    }
+    learning_rate_ = learning_rate_at(state_.step, t.steps, t);
+    parameters_->step(learning_rate_, {t.betas, 1e-8, t.weight_decay, t.clip, t.ema});
+    ++state_.step;
+    ++interval_steps_;
+  }
+
+  void report() {
+    const TrainingConfig& t = config_.training;
+    ProgressRow row;
+    row.step = state_.step;
+    row.steps = t.steps;
+    last_loss_ = loss_sum_.item<double>() / static_cast<double>(interval_steps_);
+    loss_sum_.zero_();
+    row.loss = last_loss_;
+    row.gradient_norm = parameters_->gradient_norm().item<double>();
+    row.learning_rate = learning_rate_;
+    row.skipped_steps = parameters_->skipped().item<double>();
+    const double interval_s = seconds_since(interval_start_) - interval_pause_s_;
+    row.audio_s_per_s =
+        t.segment_s * t.batch * t.accumulate * static_cast<double>(interval_steps_) / interval_s;
+    row.vocals_usdr_db = state_.last_usdr_db;
+    row.instrumental_usdr_db = instrumental_usdr_db_;
+    row.trained_s = trained_s();
+    row.left_s =
+        interval_s / static_cast<double>(interval_steps_) * static_cast<double>(t.steps - state_.step);
+    if (options_.minutes > 0)
+      row.left_s = std::min(row.left_s, std::max(0.0, options_.minutes * 60 - seconds_since(start_)));
+    log_->add(row);
+    if (row.skipped_steps - skipped_before_ >= static_cast<double>(interval_steps_))
+      throw Error(ErrorCode::kFailed,
+                  "No gradient of the last " + std::to_string(interval_steps_) +
+                      " steps was finite; lower the learning rate, or resume from an older state.");
+    skipped_before_ = row.skipped_steps;
+    interval_start_ = Clock::now();
+    interval_pause_s_ = 0;
+    interval_steps_ = 0;
+  }
+
+  /// Whether only the time for the last validation and saving is left.
+  bool out_of_time() const {
+    if (options_.minutes <= 0) return false;
+    const double reserve_s = 1.5 * (validate_s_ + save_s_) + (device_.is_cuda() ? 3 : 1);
+    return seconds_since(start_) + reserve_s >= options_.minutes * 60;
+  }
+
+  /// Scores the moving average and writes it as last.safetensors and, when it is the best, best.safetensors.
+  void validate_and_save_models() {
+    const Clock::time_point start = Clock::now();
+    parameters_->swap_average();
+    network_->eval();
+    network_->prepare_inference();
+    bool best = false;
+    if (!validator_->empty()) {
+      const ValidationScore score = validator_->score(network_, *transform_);
+      state_.last_usdr_db = score.vocals_db;
+      instrumental_usdr_db_ = score.instrumental_db;
+      best = std::isnan(state_.best_usdr_db) || score.vocals_db > state_.best_usdr_db;
+      if (best) state_.best_usdr_db = score.vocals_db;
+    }
+    std::map<std::string, std::string> metadata{
+        {"training_steps", std::to_string(state_.step)},
+        {"training_seconds", std::to_string(std::llround(trained_s()))}};
+    if (!validator_->empty()) metadata["validation_usdr_db"] = std::to_string(state_.last_usdr_db);
+    save_network(file_in(options_.out_dir, "last.safetensors"), network_, DType::kF16, metadata);
+    if (best) save_network(file_in(options_.out_dir, "best.safetensors"), network_, DType::kF16, metadata);
+    parameters_->swap_average();
+    network_->train();
+    validate_s_ = seconds_since(start);
+    interval_pause_s_ += validate_s_;
+  }
+
+  void save() {
+    const Clock::time_point start = Clock::now();
+    state_.trained_s = trained_s();
+    save_state(file_in(options_.out_dir, "state.safetensors"), state_, *parameters_, config_);
+    last_save_ = Clock::now();
+    save_s_ = seconds_since(start);
+    interval_pause_s_ += save_s_;
+  }
+
+  void say_result() {
+    if (validator_->empty()) return;
+    char text[160];
+    std::snprintf(text, sizeof(text),
+                  "validation: vocals %.2f dB, instrumental %.2f dB uSDR (vocals at best %.2f dB)",
+                  state_.last_usdr_db, instrumental_usdr_db_, state_.best_usdr_db);
+    log_->say(text);
+  }
+
+  double trained_s() const { return trained_before_s_ + seconds_since(start_); }
+
+  const Clock::time_point start_ = Clock::now();
+  TrainOptions options_;
+  RunConfig config_;
+  torch::Device device_;
+  std::optional<ProgressLog> log_;
+  TrackIndex index_;
+  int64_t segment_samples_ = 0;
+  std::optional<BatchAssembler> assembler_;
+  std::optional<BatchSampler> sampler_;
+  std::optional<Validator> validator_;
+  std::optional<WaveTransform> transform_;
+  SeparationNetwork network_{nullptr};
+  std::optional<FlatParameters> parameters_;
+  RunState state_;
+  double trained_before_s_ = 0;
+
+  torch::Tensor loss_sum_;  // since the last report, on the device
+  int64_t interval_steps_ = 0;
+  Clock::time_point interval_start_;
+  double interval_pause_s_ = 0;  // validation and saving since the last report
+  double skipped_before_ = 0;
+  double last_loss_ = std::numeric_limits<double>::quiet_NaN();
+  double learning_rate_ = 0;
+  double instrumental_usdr_db_ = std::numeric_limits<double>::quiet_NaN();
+  Clock::time_point last_save_;
+  double validate_s_ = 0;
+  double save_s_ = 0;
+};
+
+}  // namespace
+
+TrainSummary train(const TrainOptions& options) {
+  try {
+    return Trainer(options).run();
+  } catch (const c10::OutOfMemoryError& error) {
+    throw Error(ErrorCode::kOutOfMemory,
+                std::string("The device's memory is full; lower training.batch (and raise "
+                            "training.accumulate): ") +
+                    error.what_without_backtrace());
+  } catch (const c10::Error& error) {
+    throw Error(ErrorCode::kFailed, std::string("Training failed: ") + error.what_without_backtrace());
+  }
+}
+
+}  // namespace bsm

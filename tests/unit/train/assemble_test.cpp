@@ -1,0 +1,258 @@
+// Each augmentation on signals for which its effect is known in closed form.
+#include "train/assemble.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "synthetic.h"
+
+namespace bsm {
+namespace {
+
+using namespace test;
+
+constexpr int64_t kSegment = 44100;
+constexpr int64_t kTrack = 60000;
+constexpr int64_t kVoice = kGuardSamples;                          // first packed sample of the voice
+constexpr int64_t kBand = kGuardSamples + kTrack + kGuardSamples;  // and of the band
+
+double rms(const torch::Tensor& x) { return x.to(torch::kDouble).square().mean().sqrt().item<double>(); }
+double db(double ratio) { return 20 * std::log10(ratio); }
+
+/// Amplitude of a sine of whole periods in the row.
+double amplitude(const torch::Tensor& row, double hz) {
+  const torch::Tensor t = torch::arange(row.size(0), torch::kDouble) * (2 * M_PI * hz / kRate_hz);
+  const torch::Tensor x = row.to(torch::kDouble);
+  const double c = (x * t.cos()).mean().item<double>();
+  const double s = (x * t.sin()).mean().item<double>();
+  return 2 * std::hypot(c, s);
+}
+
+/// One mixture of a 1000 Hz voice and a 300 Hz band, at the level of the files.
+struct Assembled : testing::Test {
+  AugmentConfig augment;
+  std::vector<DecodedTrack> tracks{to_track(sine(1000, 0.4, kTrack), StemRole::kVocals),
+                                   to_track(sine(300, 0.25, kTrack), StemRole::kInstrumental)};
+  BatchDraw draw;
+  SourceDraw& voice() { return draw.sources[0]; }
+  SourceDraw& band() { return draw.sources[1]; }
+  MixtureDraw& mixture() { return draw.mixtures[0]; }
+
+  Assembled() {
+    augment.balance_levels = false;
+    draw.mixtures.resize(1);
+    draw.sources.resize(2);
+    voice() = {.track_first = kVoice, .track_frames = kTrack, .start = kVoice + 441.0};
+    band() = {.role = StemRole::kInstrumental, .track_first = kBand, .track_frames = kTrack, .start = kBand};
+  }
+  TrainingBatch make() {
+    const TrackIndex index = index_tracks(tracks, kRate_hz);
+    auto copy = tracks;
+    const BatchAssembler assembler(pack_tracks(index, std::move(copy), torch::kCPU), augment, kRate_hz,
+                                   kSegment);
+    const TrainingBatch batch = assembler.assemble(draw);
+    EXPECT_TRUE(torch::equal(batch.vocals + batch.instrumental, batch.mixture));
+    return batch;
+  }
+};
+
+TEST_F(Assembled, PlainCropsAreTheFilesSamples) {
+  const TrainingBatch batch = make();
+  ASSERT_EQ(batch.mixture.sizes(), (std::vector<int64_t>{1, 2, kSegment}));
+  const auto vocals = batch.vocals.accessor<float, 3>();
+  const auto instrumental = batch.instrumental.accessor<float, 3>();
+  for (int c = 0; c < 2; ++c) {
+    for (int64_t i = 0; i < kSegment; i += 97) {
+      EXPECT_NEAR(vocals[0][c][i], tracks[0].samples[2 * (i + 441) + c] / 32768.0, 2e-6);
+      EXPECT_NEAR(instrumental[0][c][i], tracks[1].samples[2 * i + c] / 32768.0, 2e-6);
+    }
+  }
+}
+
+TEST_F(Assembled, OutsideItsTrackASourceIsSilent) {
+  voice().start = kVoice - 10000;         // begins 10000 samples into the crop
+  band().start = kBand + kTrack - 20000;  // ends after 20000
+  const TrainingBatch batch = make();
+  EXPECT_LT(batch.vocals.narrow(2, 0, 9990).abs().max().item<double>(), 1e-5);
+  EXPECT_NEAR(rms(batch.vocals.select(1, 0).narrow(1, 10000, 30000)), 0.4 / std::sqrt(2), 1e-3);
+  EXPECT_LT(batch.instrumental.narrow(2, 20010, 20000).abs().max().item<double>(), 1e-5);
+}
+
+TEST_F(Assembled, SpeedMovesThePitch) {
+  voice().speed = 1.1;
+  const TrainingBatch batch = make();
+  EXPECT_NEAR(amplitude(batch.vocals[0][0], 1100), 0.4, 1e-3);
+  EXPECT_LT(amplitude(batch.vocals[0][0], 1000), 1e-3);
+  EXPECT_NEAR(rms(batch.vocals[0][0]), 0.4 / std::sqrt(2), 1e-3);  // nothing but that tone
+}
+
+TEST_F(Assembled, InterpolationIsCleanAtHighFrequencies) {
+  tracks[0] = to_track(sine(10000, 0.4, kTrack), StemRole::kVocals);
+  voice().speed = 0.9;
+  const torch::Tensor row = make().vocals[0][0];
+  const double tone = amplitude(row, 9000);
+  EXPECT_NEAR(tone, 0.4, 2e-3);
+  const double rest = std::sqrt(std::max(0.0, rms(row) * rms(row) - tone * tone / 2));
+  EXPECT_LT(db(rest / rms(row)), -55);
+}
+
+TEST_F(Assembled, StereoMatrixSwapsNarrowsAndInverts) {
+  voice().stereo = {0, 1, 1, 0};
+  EXPECT_NEAR(amplitude(make().vocals[0][0], 1000), 0.2, 1e-3);
+  EXPECT_NEAR(amplitude(make().vocals[0][1], 1000), 0.4, 1e-3);
+  voice().stereo = {0.5, 0.5, 0.5, 0.5};
+  const TrainingBatch mono = make();
+  EXPECT_TRUE(torch::allclose(mono.vocals[0][0], mono.vocals[0][1], 0, 1e-6));
+  EXPECT_NEAR(amplitude(mono.vocals[0][0], 1000), 0.3, 1e-3);
+  voice().stereo = {1, 0, 0, 1};
+  const torch::Tensor plain = make().vocals;
+  voice().stereo = {-1, 0, 0, -1};
+  EXPECT_TRUE(torch::allclose(make().vocals, -plain, 0, 1e-6));
+}
+
+TEST_F(Assembled, EqualiserFollowsItsKnots) {
+  const double step = std::log(kEqHigh_hz / kEqLow_hz) / (kEqKnots - 1);
+  const double knot_hz = std::round(kEqLow_hz * std::exp(3 * step));  // whole periods in a second
+  tracks[0] = to_track(sine(knot_hz, 0.4, kTrack), StemRole::kVocals);
+  voice().start = kVoice;
+  voice().eq_db = {-6, -6, -6, 5, -6, -6, -6, -6};
+  EXPECT_NEAR(db(amplitude(make().vocals[0][0], knot_hz) / 0.4), 5, 0.1);
+  EXPECT_NEAR(db(amplitude(make().instrumental[0][0], 300) / 0.25), 0, 0.01);
+  voice().eq_db.fill(-6);
+  EXPECT_NEAR(db(amplitude(make().vocals[0][0], knot_hz) / 0.4), -6, 0.01);
+}
+
+TEST_F(Assembled, BandLimitCutsBothStemsAboveIt) {
+  tracks[0] = to_track(sine(15000, 0.4, kTrack), StemRole::kVocals);
+  voice().start = kVoice;
+  mixture().band_limit_hz = 12000;
+  const TrainingBatch batch = make();
+  EXPECT_LT(rms(batch.vocals), 1e-4);
+  EXPECT_NEAR(amplitude(batch.instrumental[0][0], 300), 0.25, 1e-3);
+  mixture().band_limit_hz = 16000;
+  EXPECT_NEAR(amplitude(make().vocals[0][0], 15000), 0.4, 1e-3);
+}
+
+TEST_F(Assembled, LevelsAreTheDrawn) {
+  augment.balance_levels = true;
+  mixture().instrumental_db = -20;
+  mixture().vocals_db = -29;
+  const TrainingBatch batch = make();
+  EXPECT_NEAR(db(rms(batch.instrumental)), -20, 0.05);
+  EXPECT_NEAR(db(rms(batch.vocals)), -29, 0.05);
+}
+
+TEST_F(Assembled, LevelCountsSoundingPartsOnly) {
+  augment.balance_levels = true;
+  AudioBuffer sparse = sine(1000, 0.4, kTrack);
+  for (int c = 0; c < 2; ++c) std::fill_n(sparse.channel(c) + 22050, kTrack - 22050, 0.0f);
+  tracks[0] = to_track(sparse, StemRole::kVocals);
+  voice().start = kVoice;
+  mixture().vocals_db = -20;
+  const torch::Tensor vocals = make().vocals;
+  EXPECT_NEAR(db(rms(vocals.narrow(2, 0, 22050))), -20, 0.05);
+  EXPECT_LT(rms(vocals.narrow(2, 22060, 20000)), 1e-5);
+}
+
+TEST_F(Assembled, WhatDoesNotSoundIsNotRaised) {
+  augment.balance_levels = true;
+  tracks[0] = to_track(sine(1000, 5e-4, kTrack), StemRole::kVocals);
+  mixture().vocals_db = -10;
+  EXPECT_LT(db(rms(make().vocals)), -70);
+}
+
+TEST_F(Assembled, GainsScaleWithoutBalancing) {
+  mixture().vocals_db = -6;
+  mixture().instrumental_db = 3;
+  const TrainingBatch batch = make();
+  EXPECT_NEAR(db(amplitude(batch.vocals[0][0], 1000) / 0.4), -6, 0.01);
+  EXPECT_NEAR(db(amplitude(batch.instrumental[0][0], 300) / 0.25), 3, 0.01);
+}
+
+TEST_F(Assembled, SilentStems) {
+  mixture().vocals_silent = true;
+  TrainingBatch batch = make();
+  EXPECT_EQ(batch.vocals.abs().max().item<double>(), 0);
+  EXPECT_TRUE(torch::equal(batch.mixture, batch.instrumental));
+  EXPECT_GT(rms(batch.instrumental), 0.1);
+  mixture().vocals_silent = false;
+  mixture().instrumental_silent = true;
+  batch = make();
+  EXPECT_EQ(batch.instrumental.abs().max().item<double>(), 0);
+  EXPECT_GT(rms(batch.vocals), 0.1);
+}
+
+TEST_F(Assembled, StackedSourcesAddAtTheirLevel) {
+  tracks.push_back(to_track(sine(500, 0.1, kTrack), StemRole::kInstrumental));
+  augment.balance_levels = true;
+  mixture().instrumental_db = -20;
+  SourceDraw second = band();
+  second.track_first = second.start = kBand + kTrack + kGuardSamples;
+  second.level_db = -6;
+  draw.sources.push_back(second);
+  const TrainingBatch batch = make();
+  const torch::Tensor row = batch.instrumental[0][0];
+  EXPECT_NEAR(db(amplitude(row, 500) / amplitude(row, 300)), -6, 0.05);
+  EXPECT_LT(amplitude(batch.vocals[0][0], 500), 1e-4);
+}
+
+TEST_F(Assembled, EachMixtureGetsItsOwnSources) {
+  draw.mixtures.resize(2);
+  draw.mixtures[1].vocals_db = -12;
+  SourceDraw voice1 = voice(), band1 = band();
+  voice1.mixture = band1.mixture = 1;
+  band1.start = kBand + 100;
+  draw.sources = {voice(), voice1, band(), band1};
+  const TrainingBatch batch = make();
+  EXPECT_NEAR(db(amplitude(batch.vocals[1][0], 1000) / amplitude(batch.vocals[0][0], 1000)), -12, 0.01);
+  EXPECT_TRUE(torch::allclose(batch.instrumental[1].narrow(1, 0, 40000),
+                              batch.instrumental[0].narrow(1, 100, 40000), 0, 1e-5));
+}
+
+TEST_F(Assembled, PauseSilencesTheVoiceWithFades) {
+  mixture().pause_start = 10000;
+  mixture().pause_end = 20000;
+  mixture().fade_samples = 2000;
+  const TrainingBatch batch = make();
+  EXPECT_EQ(batch.vocals.narrow(2, 10000, 10000).abs().max().item<double>(), 0);
+  EXPECT_NEAR(rms(batch.vocals[0][0].narrow(0, 0, 7938)), 0.4 / std::sqrt(2), 2e-3);
+  EXPECT_NEAR(rms(batch.vocals[0][0].narrow(0, 22050, 22050)), 0.4 / std::sqrt(2), 2e-3);
+  const double in_fade = batch.vocals[0][0].narrow(0, 8900, 200).abs().max().item<double>();
+  EXPECT_GT(in_fade, 0.15);
+  EXPECT_LT(in_fade, 0.25);  // half-way up
+  EXPECT_NEAR(amplitude(batch.instrumental[0][0], 300), 0.25, 1e-3);
+}
+
+TEST_F(Assembled, LimiterKeepsTheSumOfTheStems) {
+  const TrainingBatch plain = make();
+  const double peak = plain.mixture.abs().max().item<double>();
+  mixture().clip_db = 6;
+  const double limit = peak / std::pow(10.0, 0.3);
+  const torch::Tensor soft = make().mixture;  // make() checks vocals + instrumental == mixture
+  EXPECT_TRUE(torch::allclose(soft, limit * (plain.mixture / limit).tanh(), 0, 1e-5));
+  mixture().clip_hard = true;
+  const TrainingBatch hard = make();
+  EXPECT_TRUE(torch::allclose(hard.mixture, plain.mixture.clamp(-limit, limit), 0, 1e-5));
+  // Where nothing is limited the stems are untouched.
+  const torch::Tensor free = plain.mixture.abs() < 0.99 * limit;
+  EXPECT_TRUE(torch::allclose(hard.vocals.masked_select(free), plain.vocals.masked_select(free), 0, 1e-6));
+}
+
+TEST_F(Assembled, RandomDrawsAreFiniteAndSumUp) {
+  augment = AugmentConfig();
+  augment.clip_p = augment.fade_p = augment.band_limit_p = 0.5;
+  const TrackIndex index = index_tracks(tracks, kRate_hz);
+  const BatchSampler sampler(index, augment, kSegment);
+  for (int64_t pass = 0; pass < 3; ++pass) {
+    draw = sampler.draw(1, pass, 8);
+    const TrainingBatch batch = make();
+    EXPECT_TRUE(batch.mixture.isfinite().all().item<bool>());
+    EXPECT_TRUE(batch.vocals.isfinite().all().item<bool>());
+    EXPECT_EQ(batch.vocals.size(0), 8);
+  }
+}
+
+}  // namespace
+}  // namespace bsm

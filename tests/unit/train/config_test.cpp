@@ -1,0 +1,95 @@
+#include "train/config.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "train/schedule.h"
+
+namespace bsm {
+namespace {
+
+std::string config_path(const char* name) { return std::string(BSM_CONFIG_DIR) + "/" + name; }
+
+TEST(TrainConfig, ShippedFilesLoad) {
+  for (const char* name : {"live.json", "paper.json", "tiny.json"})
+    EXPECT_NO_THROW(RunConfig::load(config_path(name))) << name;
+}
+
+TEST(TrainConfig, PaperFileIsThePublishedModel) {
+  const RunConfig config = RunConfig::load(config_path("paper.json"));
+  EXPECT_EQ(config.model, ModelConfig());
+  EXPECT_EQ(config.training.batch * config.training.accumulate, 60);
+  EXPECT_EQ(config.training.learning_rate, 5e-4);
+  EXPECT_EQ(config.training.clip, 3);
+  EXPECT_EQ(config.training.ema, 0.999);
+  EXPECT_FALSE(config.training.augment.balance_levels);
+}
+
+TEST(TrainConfig, ValuesAreRead) {
+  const RunConfig config = RunConfig::from_json(
+      R"({"training": {"seed": 7, "batch": 3, "segment_s": 2.5, "betas": [0.8, 0.95],
+          "augment": {"speed": [0.9, 1.1], "eq_p": 0.25}}})",
+      "test");
+  EXPECT_EQ(config.training.seed, 7u);
+  EXPECT_EQ(config.training.batch, 3);
+  EXPECT_EQ(config.training.segment_s, 2.5);
+  EXPECT_EQ(config.training.betas[1], 0.95);
+  EXPECT_EQ(config.training.augment.speed, (Range{0.9, 1.1}));
+  EXPECT_EQ(config.training.augment.eq_p, 0.25);
+  EXPECT_EQ(config.training.augment.silence_p, AugmentConfig().silence_p);
+}
+
+TEST(TrainConfig, MistakesAreNamed) {
+  const auto message = [](const std::string& text) -> std::string {
+    try {
+      RunConfig::from_json(text, "test");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kWrongType);
+      return error.what();
+    }
+    return "accepted";
+  };
+  const auto names = [&](const std::string& text, const std::string& word) {
+    const std::string found = message(text);
+    EXPECT_NE(found.find(word), std::string::npos) << text << " -> " << found;
+  };
+  names("{", "not JSON");
+  names(R"({"modle": {}})", "modle");
+  names(R"({"training": {"augment": {"eq": 1}}})", "\"eq\"");
+  names(R"({"training": {"batch": "four"}})", "batch");
+  names(R"({"training": {"batch": 1.5}})", "batch");
+  names(R"({"training": {"seed": -1}})", "seed");
+  names(R"({"training": {"batch": 0}})", "batch");
+  names(R"({"training": {"dtype": "int8"}})", "int8");
+  names(R"({"training": {"segment_s": 0.01}})", "segment_s");
+  names(R"({"training": {"augment": {"silence_p": 1.5}}})", "silence_p");
+  names(R"({"training": {"augment": {"speed": [1.2, 0.8]}}})", "speed");
+  names(R"({"training": {"augment": {"speed": [0.8]}}})", "speed");
+  names(R"({"model": {"stems": ["vocals", "drums"]}})", "vocals");
+  names(R"({"model": {"channels": 1}})", "2 channels");
+}
+
+TEST(TrainConfig, MissingFile) {
+  try {
+    RunConfig::load("/nonexistent/config.json");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+  }
+}
+
+TEST(Schedule, WarmsUpThenFallsAlongACosine) {
+  TrainingConfig t;
+  t.learning_rate = 1;
+  t.final_learning_rate = 0.1;
+  t.warmup_steps = 10;
+  EXPECT_DOUBLE_EQ(learning_rate_at(0, 110, t), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate_at(9, 110, t), 1);
+  EXPECT_DOUBLE_EQ(learning_rate_at(10, 110, t), 1);
+  EXPECT_NEAR(learning_rate_at(60, 110, t), 0.55, 1e-12);
+  EXPECT_NEAR(learning_rate_at(110, 110, t), 0.1, 1e-12);
+  EXPECT_NEAR(learning_rate_at(500, 110, t), 0.1, 1e-12);
+}
+
+}  // namespace
+}  // namespace bsm

@@ -1,0 +1,172 @@
+#include "train/draw.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "synthetic.h"
+
+namespace bsm {
+namespace {
+
+using namespace test;
+
+constexpr int64_t kSegment = 22050;
+
+/// Two loose voices, two loose bands, one song. The first voice sounds in its second half only.
+std::vector<DecodedTrack> tracks() {
+  AudioBuffer half = sine(440, 0.5, 200000);
+  for (int c = 0; c < 2; ++c) std::fill_n(half.channel(c), 100000, 0.0f);
+  return {to_track(half, StemRole::kVocals),
+          to_track(sine(330, 0.2, 50000), StemRole::kVocals),
+          to_track(sine(100, 0.5, 120000), StemRole::kInstrumental),
+          to_track(sine(200, 0.5, 60000), StemRole::kInstrumental),
+          to_track(sine(500, 0.5, 90000), StemRole::kVocals, 0),
+          to_track(sine(250, 0.5, 90000), StemRole::kInstrumental, 0)};
+}
+
+struct Drawn : testing::Test {
+  TrackIndex index = index_tracks(tracks(), kRate_hz);
+  AugmentConfig augment;
+  BatchDraw draw(int64_t pass, int batch = 64, uint64_t seed = 5) const {
+    return BatchSampler(index, augment, kSegment).draw(seed, pass, batch);
+  }
+};
+
+bool same(const BatchDraw& a, const BatchDraw& b) {
+  if (a.sources.size() != b.sources.size()) return false;
+  for (size_t i = 0; i < a.sources.size(); ++i)
+    if (a.sources[i].start != b.sources[i].start || a.sources[i].speed != b.sources[i].speed ||
+        a.sources[i].eq_db != b.sources[i].eq_db || a.sources[i].stereo != b.sources[i].stereo)
+      return false;
+  return true;
+}
+
+TEST_F(Drawn, IndexKnowsPlacesAndSongs) {
+  EXPECT_EQ(index.vocals.size(), 3u);
+  EXPECT_EQ(index.instrumental.size(), 3u);
+  ASSERT_EQ(index.songs.size(), 1u);
+  EXPECT_EQ(index.vocals[index.songs[0].first].frames, 90000);
+  EXPECT_EQ(index.instrumental[index.songs[0].second].frames, 90000);
+  EXPECT_EQ(index.vocals[0].first, kGuardSamples);
+  EXPECT_EQ(index.packed_frames, 610000 + 7 * kGuardSamples);
+  EXPECT_NEAR(sounding_fraction(index.vocals[0], kRate_hz, 0, 88200), 0, 1e-12);
+  EXPECT_NEAR(sounding_fraction(index.vocals[0], kRate_hz, 110250, 44100), 1, 1e-12);
+  EXPECT_NEAR(sounding_fraction(index.vocals[1], kRate_hz, 0, 100000), 0.52, 0.03);  // ends after 50000
+}
+
+TEST_F(Drawn, EmptyPoolIsAnError) {
+  EXPECT_THROW(index_tracks({to_track(sine(440, 0.5, 1000), StemRole::kVocals)}, kRate_hz), Error);
+  EXPECT_THROW(index_tracks({to_track(sine(440, 0.5, 1000), StemRole::kInstrumental)}, kRate_hz), Error);
+}
+
+TEST_F(Drawn, DependsOnSeedAndPassAlone) {
+  EXPECT_TRUE(same(draw(3), draw(3)));
+  EXPECT_FALSE(same(draw(3), draw(4)));
+  EXPECT_FALSE(same(draw(3), draw(3, 64, 6)));
+}
+
+TEST_F(Drawn, CropsStayInsideTheirTracksAndStartsAreWholeAtSpeedOne) {
+  for (int pass = 0; pass < 20; ++pass) {
+    for (const SourceDraw& s : draw(pass).sources) {
+      EXPECT_GE(s.start, static_cast<double>(s.track_first));
+      EXPECT_LE(s.start + s.speed * kSegment, static_cast<double>(s.track_first + s.track_frames) + 0.5);
+      if (s.speed == 1) {
+        EXPECT_EQ(s.start, std::floor(s.start));
+      }
+      EXPECT_GE(s.speed, augment.speed.low);
+      EXPECT_LE(s.speed, augment.speed.high);
+    }
+  }
+}
+
+TEST_F(Drawn, TrackShorterThanTheCropLiesInsideIt) {
+  index = index_tracks({to_track(sine(440, 0.5, 1000), StemRole::kVocals),
+                        to_track(sine(440, 0.5, 1000), StemRole::kInstrumental)},
+                       kRate_hz);
+  for (const SourceDraw& s : draw(0).sources) {
+    EXPECT_LE(s.start, static_cast<double>(s.track_first));
+    EXPECT_GE(s.start + s.speed * kSegment, static_cast<double>(s.track_first + s.track_frames) - 0.5);
+  }
+}
+
+TEST_F(Drawn, ProbabilitiesAreTheConfigured) {
+  augment.silence_p = 0.25;
+  augment.fade_p = 0.4;
+  augment.stack_vocals_p = 0.2;
+  augment.stack_instrumental_p = 0.6;
+  augment.speed_p = 0.7;
+  augment.clip_p = 0.3;
+  augment.band_limit_p = 0.15;
+  double silent_v = 0, silent_i = 0, both = 0, fades = 0, speeds = 0, clips = 0, limits = 0, second_v = 0,
+         second_i = 0;
+  double balance_sum = 0, count = 0;
+  for (int pass = 0; pass < 100; ++pass) {
+    const BatchDraw d = draw(pass);
+    for (const MixtureDraw& m : d.mixtures) {
+      ++count;
+      silent_v += m.vocals_silent;
+      silent_i += m.instrumental_silent;
+      both += m.vocals_silent && m.instrumental_silent;
+      fades += m.pause_end > m.pause_start;
+      clips += m.clip_db > 0;
+      limits += m.band_limit_hz > 0;
+      const double balance = m.vocals_db - m.instrumental_db;
+      EXPECT_GE(balance, augment.balance_db.low - 1e-9);
+      EXPECT_LE(balance, augment.balance_db.high + 1e-9);
+      balance_sum += balance;
+    }
+    for (size_t i = 0; i < 64; ++i) speeds += d.sources[i].speed != 1;
+    for (size_t i = 128; i < d.sources.size(); ++i)
+      (d.sources[i].role == StemRole::kVocals ? second_v : second_i) += 1;
+  }
+  EXPECT_NEAR(silent_v / count, 0.25, 0.03);
+  EXPECT_NEAR(silent_i / count, 0.25, 0.03);
+  EXPECT_NEAR(both / count, 0.0625, 0.02);
+  EXPECT_NEAR(fades / count, 0.4, 0.03);
+  EXPECT_NEAR(speeds / count, 0.7, 0.03);
+  EXPECT_NEAR(clips / count, 0.3, 0.03);
+  EXPECT_NEAR(limits / count, 0.15, 0.03);
+  EXPECT_NEAR(second_v / count, 0.2, 0.03);
+  EXPECT_NEAR(second_i / count, 0.6, 0.03);
+  EXPECT_NEAR(balance_sum / count, -4.5, 0.4);  // uniform in dB
+}
+
+TEST_F(Drawn, VoiceCropsAreChosenForSounding) {
+  augment.same_song_p = 0;
+  augment.active_fraction = 0.9;
+  const auto sounding_share = [&](double active_share) {
+    augment.active_share = active_share;
+    double sounding = 0, count = 0;
+    for (int pass = 0; pass < 30; ++pass) {
+      const BatchDraw d = draw(pass);
+      for (int b = 0; b < 64; ++b) {
+        for (const IndexedTrack& track : index.vocals)
+          if (track.first == d.sources[b].track_first)
+            sounding +=
+                sounding_fraction(track, kRate_hz, static_cast<int64_t>(d.sources[b].start) - track.first,
+                                  static_cast<int64_t>(kSegment * d.sources[b].speed)) >= 0.9;
+        ++count;
+      }
+    }
+    return sounding / count;
+  };
+  EXPECT_EQ(sounding_share(1), 1);
+  EXPECT_LT(sounding_share(0), 0.8);
+}
+
+TEST_F(Drawn, StemsOfOneSongStartTogether) {
+  augment.same_song_p = 1;
+  const IndexedTrack& voice = index.vocals[index.songs[0].first];
+  const IndexedTrack& band = index.instrumental[index.songs[0].second];
+  const BatchDraw d = draw(0);
+  for (int b = 0; b < 64; ++b) {
+    EXPECT_EQ(d.sources[b].track_first, voice.first);
+    EXPECT_EQ(d.sources[64 + b].track_first, band.first);
+    EXPECT_DOUBLE_EQ(d.sources[b].start - static_cast<double>(voice.first),
+                     d.sources[64 + b].start - static_cast<double>(band.first));
+    EXPECT_EQ(d.sources[b].speed, d.sources[64 + b].speed);
+  }
+}
+
+}  // namespace
+}  // namespace bsm

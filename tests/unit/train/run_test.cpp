@@ -1,0 +1,257 @@
+// Whole trainings of a tiny network on synthetic folders.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "audio_files.h"
+#include "core/error.h"
+#include "eval/sdr.h"
+#include "io/safetensors.h"
+#include "nn/weights.h"
+#include "train/config.h"
+#include "train/progress.h"
+#include "train/train.h"
+#include "train/validation.h"
+
+namespace bsm {
+namespace {
+
+using namespace test;
+namespace fs = std::filesystem;
+
+const std::string kTiny = std::string(BSM_CONFIG_DIR) + "/tiny.json";
+
+/// Voices above 2 kHz, bands below 500 Hz, one song to validate on.
+struct Run : testing::Test {
+  TemporaryFolder root;
+  std::vector<std::string> lines;
+
+  Run() {
+    for (int i = 0; i < 3; ++i) {
+      const std::string number = std::to_string(i);
+      write_audio((root / ("data/vocals/v" + number + ".wav")).string(),
+                  sine(2000 + 300 * i, 0.3, 30000 + 1000 * i));
+      write_audio((root / ("data/instrumental/i" + number + ".wav")).string(),
+                  sine(100 + 130 * i, 0.3, 40000));
+    }
+    write_audio((root / "data/valid/song/vocals.wav").string(), sine(2500, 0.2, 60000));
+    write_audio((root / "data/valid/song/accompaniment.wav").string(), sine(180, 0.3, 60000));
+  }
+
+  TrainOptions options(const std::string& out) {
+    TrainOptions o;
+    o.data_dir = (root / "data").string();
+    o.out_dir = (root / out).string();
+    o.config_file = kTiny;
+    o.device = "cpu";
+    o.decode_threads = 2;
+    o.report = [this](const std::string& line) { lines.push_back(line); };
+    return o;
+  }
+};
+
+std::vector<std::vector<std::string>> read_csv(const fs::path& path) {
+  std::ifstream file(path);
+  std::vector<std::vector<std::string>> rows;
+  for (std::string line; std::getline(file, line);) {
+    std::vector<std::string>& row = rows.emplace_back();
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
+  }
+  return rows;
+}
+
+bool same_tensors(const std::string& a, const std::string& b) {
+  const Checkpoint first = read_safetensors(a), second = read_safetensors(b);
+  if (first.tensors().size() != second.tensors().size()) return false;
+  for (const TensorEntry& entry : first.tensors()) {
+    const TensorEntry* other = second.find(entry.name);
+    if (!other || other->bytes != entry.bytes || std::memcmp(other->data, entry.data, entry.bytes) != 0)
+      return false;
+  }
+  return true;
+}
+
+TEST_F(Run, LearnsToTellHighFromLow) {
+  TrainOptions o = options("out");
+  o.steps = 60;
+  const TrainSummary summary = train(o);
+  EXPECT_EQ(summary.step, 60);
+  EXPECT_FALSE(summary.interrupted);
+  const auto rows = read_csv(root / "out/log.csv");
+  ASSERT_EQ(rows.size(), 7u);
+  EXPECT_EQ(rows[0][1], "loss");
+  EXPECT_LT(std::stod(rows.back()[1]), 0.6 * std::stod(rows[1][1]));
+  EXPECT_GT(summary.best_usdr_db, 3);  // silence scores 0 dB, the mixture -6 dB
+  EXPECT_FALSE(lines.empty());
+
+  // The model files load as any other model and score what the summary says.
+  SeparationNetwork network = load_network((root / "out/best.safetensors").string());
+  EXPECT_EQ(network->config(), RunConfig::load(kTiny).model);
+  const auto tracks =
+      decode_tracks({{{(root / "data/valid/song/vocals.wav").string()}, StemRole::kVocals, 0},
+                     {{(root / "data/valid/song/accompaniment.wav").string()}, StemRole::kInstrumental, 0}},
+                    kRate_hz, 1);
+  const Validator validator(make_validation_songs(tracks, kRate_hz, -6), 0.5, 2, torch::kCPU);
+  WaveTransform transform(network->config().stft, torch::kCPU);
+  EXPECT_NEAR(validator.score(network, transform).vocals_db, summary.best_usdr_db, 0.1);  // half precision
+}
+
+TEST_F(Run, ResumingEqualsNotStopping) {
+  TrainOptions o = options("whole");
+  o.stop_after_steps = 6;
+  train(o);
+  o = options("parts");
+  o.stop_after_steps = 3;
+  const TrainSummary first = train(o);
+  EXPECT_EQ(first.step, 3);
+  o.stop_after_steps = 6;
+  o.resume = true;
+  const TrainSummary second = train(o);
+  EXPECT_EQ(second.step, 6);
+  EXPECT_GT(second.trained_s, first.trained_s);
+  EXPECT_TRUE(
+      same_tensors((root / "whole/state.safetensors").string(), (root / "parts/state.safetensors").string()));
+  EXPECT_TRUE(
+      same_tensors((root / "whole/last.safetensors").string(), (root / "parts/last.safetensors").string()));
+  o.stop_after_steps = 7;
+  train(o);
+  EXPECT_FALSE(
+      same_tensors((root / "whole/state.safetensors").string(), (root / "parts/state.safetensors").string()));
+}
+
+TEST_F(Run, StopsOnASignalAndSaves) {
+  TrainOptions o = options("out");
+  o.report = [](const std::string& line) {
+    if (line.starts_with("step 10/")) std::raise(SIGTERM);
+  };
+  const TrainSummary summary = train(o);
+  EXPECT_TRUE(summary.interrupted);
+  EXPECT_EQ(summary.step, 11);
+  EXPECT_TRUE(fs::exists(root / "out/state.safetensors"));
+  EXPECT_TRUE(fs::exists(root / "out/last.safetensors"));
+}
+
+TEST_F(Run, KeepsTheTimeLimit) {
+  TrainOptions o = options("out");
+  o.steps = 1000000;
+  o.minutes = 4.0 / 60;
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(train(o).interrupted);
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 5);
+  EXPECT_TRUE(fs::exists(root / "out/state.safetensors"));
+}
+
+TEST_F(Run, StartsFromOtherWeights) {
+  TrainOptions o = options("first");
+  o.stop_after_steps = 3;
+  train(o);
+  o = options("second");
+  o.stop_after_steps = 1;
+  o.init_file = (root / "first/last.safetensors").string();
+  train(o);
+  const auto distance = [&](const char* a, const char* b) {
+    const SeparationNetwork first = load_network((root / a).string()),
+                            second = load_network((root / b).string());
+    double sum = 0;
+    for (const auto& item : first->named_parameters())
+      sum += (item.value() - second->named_parameters()[item.key()]).norm().item<double>();
+    return sum;
+  };
+  o = options("random");
+  o.stop_after_steps = 1;
+  train(o);
+  EXPECT_LT(distance("first/last.safetensors", "second/last.safetensors"),
+            0.7 * distance("first/last.safetensors", "random/last.safetensors"));
+}
+
+TEST_F(Run, SongFoldersTrainWithTheSameCommand) {
+  fs::remove_all(root / "data");
+  for (int i = 0; i < 2; ++i) {
+    const std::string song = (root / "data/train").string() + "/Artist - Song " + std::to_string(i) + "/";
+    write_audio(song + "vocals.wav", sine(2000 + 100 * i, 0.3, 30000));
+    write_audio(song + "drums.wav", sine(60, 0.2, 30000));
+    write_audio(song + "bass.wav", sine(120, 0.2, 30000));
+    write_audio(song + "other.wav", sine(300, 0.2, 30000));
+    write_audio(song + "mixture.wav", sine(5000, 0.9, 30000));
+  }
+  TrainOptions o = options("out");
+  o.stop_after_steps = 2;
+  const TrainSummary summary = train(o);
+  EXPECT_EQ(summary.step, 2);
+  EXPECT_TRUE(std::isnan(summary.best_usdr_db));
+  EXPECT_TRUE(fs::exists(root / "out/last.safetensors"));
+  EXPECT_FALSE(fs::exists(root / "out/best.safetensors"));
+  EXPECT_NE(lines.at(0).find("2 songs with both"), std::string::npos) << lines.at(0);
+}
+
+TEST_F(Run, RefusesWhatCannotWork) {
+  const auto code = [](const TrainOptions& o) {
+    try {
+      train(o);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kCancelled;  // no error
+  };
+  TrainOptions o = options("a");
+  o.resume = true;
+  EXPECT_EQ(code(o), ErrorCode::kNotFound);
+  o = options("b");
+  o.device = "tpu0";
+  EXPECT_EQ(code(o), ErrorCode::kSettings);
+  o = options("c");
+  o.data_dir = (root / "nothing").string();
+  EXPECT_EQ(code(o), ErrorCode::kNotFound);
+  o = options("d");
+  o.stop_after_steps = 1;
+  EXPECT_EQ(code(o), ErrorCode::kCancelled);
+  EXPECT_EQ(code(o), ErrorCode::kSettings) << "a training must not be overwritten";
+  o.resume = true;
+  std::ofstream(root / "seed2.json") << R"({"training": {"seed": 2}})";
+  o.config_file = (root / "seed2.json").string();
+  EXPECT_EQ(code(o), ErrorCode::kSettings) << "the state of another model must not be resumed";
+  fs::copy_file(root / "data/valid/song/vocals.wav", root / "data/vocals/renamed.wav");
+  EXPECT_EQ(code(options("e")), ErrorCode::kSettings) << "training on validation audio must be refused";
+}
+
+TEST(Validation, WindowsJoinWithoutSeams) {
+  // A network whose every window gives the same as the whole signal shows seams only: the mask of an
+  // untrained network is compared with itself at another window length; a shift of one sample or a lost
+  // window would show.
+  torch::manual_seed(1);
+  SeparationNetwork network(RunConfig::load(kTiny).model);
+  network->eval();
+  WaveTransform transform(network->config().stft, torch::kCPU);
+  const torch::Tensor mixture = torch::randn({2, 50000}) * 0.1;
+  const torch::Tensor parts = Validator({}, 0.5, 2, torch::kCPU).separate(network, transform, mixture);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor whole = separate_waves(network, transform, mixture.unsqueeze(0)).squeeze(0);
+  ASSERT_EQ(parts.sizes(), whole.sizes());
+  EXPECT_LT((parts - whole).norm().item<double>(), 0.1 * whole.norm().item<double>());
+}
+
+TEST(Progress, LineNamesWhatMatters) {
+  ProgressRow row{.step = 1200,
+                  .steps = 10000,
+                  .loss = 0.0321,
+                  .learning_rate = 9.8e-4,
+                  .audio_s_per_s = 310,
+                  .vocals_usdr_db = 4.214,
+                  .left_s = 725};
+  EXPECT_EQ(progress_line(row),
+            "step 1200/10000  loss 0.0321  lr 9.80e-04  310 s/s  uSDR 4.21 dB  12 min left");
+  row.vocals_usdr_db = std::nan("");
+  row.skipped_steps = 3;
+  row.left_s = 100;
+  EXPECT_EQ(progress_line(row),
+            "step 1200/10000  loss 0.0321  lr 9.80e-04  310 s/s  3 gradients not finite  100 s left");
+}
+
+}  // namespace
+}  // namespace bsm
