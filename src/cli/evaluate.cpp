@@ -100,7 +100,9 @@ Method choose_method(const EvaluateArguments& arguments) {
     method.description = {{"method", "baseline " + arguments.baseline}};
   } else if (!arguments.estimates_dir.empty()) {
     method.estimator = file_estimator(arguments.estimates_dir);
-    method.description = {{"method", "files"}, {"estimates", arguments.estimates_dir}};
+    method.description = {
+        {"method", "files"},
+        {"estimates", (fs::path(arguments.estimates_dir) / "").parent_path().filename().string()}};
   } else if (arguments.mixtures_dir.empty() || !arguments.model.model_file.empty()) {
     method = model_method(arguments);
   }

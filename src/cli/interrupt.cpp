@@ -52,8 +52,12 @@ void install_interrupt_cleanup() {
   action.sa_handler = forward_signal;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int number : {SIGINT, SIGTERM}) {
+    struct sigaction before {};
+    sigaction(number, nullptr, &before);
+    if (before.sa_handler != SIG_IGN)
+      sigaction(number, &action, nullptr);  // nohup and background jobs stay so
+  }
 }
 
 PartFiles::PartFiles(std::vector<std::string> paths) : paths_(std::move(paths)) {

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/default_model.h"
-#include "cli/terminal.h"
 
 namespace bsm {
 namespace {
@@ -50,17 +49,7 @@ std::shared_ptr<const Model> load_model(const ModelArguments& arguments) {
   options.device = arguments.device;
   options.precision = precision_of(arguments.precision);
   options.threads = arguments.threads;
-  std::shared_ptr<const Model> model = Model::load(options);
-  if (!model->on_gpu()) warn_of_generic_blas();
-  return model;
-}
-
-void warn_of_generic_blas() {
-  if (!blas_is_generic()) return;
-  print_message(
-      "warning: LibTorch multiplies with the generic reference BLAS, about 40 times slower than OpenBLAS: "
-      "install the "
-      "package libopenblas0-pthread.");
+  return Model::load(options);
 }
 
 }  // namespace bsm

@@ -25,11 +25,7 @@ void add_model_options(CLI::App& command, ModelArguments& arguments);
 /// The file that the arguments name, or the default model. Throws Error(kNotFound).
 std::string model_path(const ModelArguments& arguments);
 
-/// Loads the model that the arguments name; warns when LibTorch would multiply with the generic BLAS. Throws
-/// Error.
+/// Loads the model that the arguments name. Throws Error.
 std::shared_ptr<const Model> load_model(const ModelArguments& arguments);
-
-/// Names the package to install when LibTorch multiplies with the generic BLAS on this machine's CPU.
-void warn_of_generic_blas();
 
 }  // namespace bsm
