@@ -102,6 +102,7 @@ class SequenceScan {
 
   void import_state() {
     const int64_t N = job_.state, P = job_.head_dim, PP = w_.padded_head;
+    if (job_.chunk_count == 1 && !job_.ssm_state_in && !job_.ssm_state_out) return;
     for (int64_t i = 0; i < job_.heads * N * PP; ++i) w_.h[i] = 0.0f;
     if (!job_.ssm_state_in) return;
     for (int64_t head = 0; head < job_.heads; ++head)
@@ -122,55 +123,64 @@ class SequenceScan {
                        conv_row(job_.state_at - kept + k), channels * sizeof(float));
   }
 
-  // SiLU(convolution) of channels [first, first + count) at one step. kTaps 0: any width.
-  template <int kTaps>
-  void convolve_channels(const float* const* taps_in, int64_t step, int64_t first, int64_t count,
-                         float* out) const {
-    const int64_t channels = job_.conv_channels();
-    for (int64_t c = first; c < first + count; c += kLanes) {
-      const int64_t n = first + count - c;
-      Vec v = load_part(job_.conv_bias + c, n);
-      if constexpr (kTaps > 0) {
+  // One vector of SiLU(convolution) at kSteps steps from `step`. kTaps 0: any width, and `rows` is not used.
+  template <int kTaps, int kSteps, typename Load>
+  void convolve_vector(const float* const* rows, int64_t step, int64_t c, float* out, int64_t out_stride,
+                       int64_t count, Load load_channels) const {
+    const int64_t width = kTaps > 0 ? kTaps : job_.conv_width;
+    Vec v[kSteps];
+    for (int s = 0; s < kSteps; ++s) v[s] = load_channels(job_.conv_bias + c);
 #pragma GCC unroll 8
-        for (int k = 0; k < kTaps; ++k)
-          v += load_part(job_.conv_taps + k * channels + c, n) * load_part(taps_in[k] + c, n);
-      } else {
-        for (int64_t k = 0; k < job_.conv_width; ++k)
-          v += load_part(job_.conv_taps + k * channels + c, n) *
-               load_part(conv_row(step - job_.conv_width + 1 + k) + c, n);
-      }
-      store_part(out + c - first, silu(v), n);
+    for (int64_t k = 0; k < width; ++k) {
+      const Vec tap = load_channels(job_.conv_taps + k * job_.conv_channels() + c);
+#pragma GCC unroll 8
+      for (int s = 0; s < kSteps; ++s)
+        v[s] += tap * load_channels((kTaps > 0 ? rows[s + k] : conv_row(step + s + 1 - width + k)) + c);
     }
+#pragma GCC unroll 8
+    for (int s = 0; s < kSteps; ++s) store_part(out + s * out_stride, silu(v[s]), count);
   }
 
-  template <int kTaps>
-  void convolve_steps(const MixerChunk& chunk) {
-    const int64_t P = job_.head_dim, N = job_.state;
-    const float* taps_in[kTaps > 0 ? kTaps : 1] = {};
-    for (int64_t q = 0; q < chunk.length; ++q) {
-      const int64_t step = chunk.begin + q;
-      for (int k = 0; k < kTaps; ++k) taps_in[k] = conv_row(step - kTaps + 1 + k);
-      float* x = w_.x + q * w_.padded_inner;
-      if (w_.padded_head == P) {
-        convolve_channels<kTaps>(taps_in, step, 0, job_.d_inner, x);
-      } else {
-        for (int64_t head = 0; head < job_.heads; ++head) {
-          for (int64_t p = P; p < w_.padded_head; ++p) x[head * w_.padded_head + p] = 0.0f;
-          convolve_channels<kTaps>(taps_in, step, head * P, P, x + head * w_.padded_head);
-        }
-      }
-      convolve_channels<kTaps>(taps_in, step, job_.d_inner, N, w_.B + q * N);
-      convolve_channels<kTaps>(taps_in, step, job_.d_inner + N, N, w_.C + q * N);
-      const float* dt = row(step) + 2 * job_.d_inner + 2 * N;
-      for (int64_t head = 0; head < job_.heads; ++head) w_.dt[head * w_.padded_chunk + q] = dt[head];
+  // Channels [first, first + count) at kSteps steps.
+  template <int kTaps, int kSteps>
+  void convolve_channels(const float* const* rows, int64_t step, int64_t first, int64_t count, float* out,
+                         int64_t out_stride) const {
+    int64_t c = 0;
+    for (; c + kLanes <= count; c += kLanes)
+      convolve_vector<kTaps, kSteps>(rows, step, first + c, out + c, out_stride, kLanes, load);
+    if (c < count)
+      convolve_vector<kTaps, kSteps>(rows, step, first + c, out + c, out_stride, count - c,
+                                     [&](const float* p) { return load_part(p, count - c); });
+  }
+
+  template <int kTaps, int kSteps>
+  void convolve_steps(int64_t step, int64_t q) {
+    const int64_t P = job_.head_dim, N = job_.state, PI = w_.padded_inner;
+    const float* rows[kTaps + kSteps] = {};
+    for (int r = 0; r < kTaps + kSteps - 1; ++r) rows[r] = conv_row(step + 1 - kTaps + r);
+    if (w_.padded_head == P) {
+      convolve_channels<kTaps, kSteps>(rows, step, 0, job_.d_inner, w_.x + q * PI, PI);
+    } else {
+      for (int64_t i = 0; i < kSteps * PI; ++i) w_.x[q * PI + i] = 0.0f;
+      for (int64_t head = 0; head < job_.heads; ++head)
+        convolve_channels<kTaps, kSteps>(rows, step, head * P, P, w_.x + q * PI + head * w_.padded_head, PI);
+    }
+    convolve_channels<kTaps, kSteps>(rows, step, job_.d_inner, N, w_.B + q * N, N);
+    convolve_channels<kTaps, kSteps>(rows, step, job_.d_inner + N, N, w_.C + q * N, N);
+    for (int s = 0; s < kSteps; ++s) {
+      const float* dt = row(step + s) + 2 * job_.d_inner + 2 * N;
+      for (int64_t head = 0; head < job_.heads; ++head) w_.dt[head * w_.padded_chunk + q + s] = dt[head];
     }
   }
 
   void convolve(const MixerChunk& chunk) {
+    int64_t q = 0;
     if (job_.conv_width == 4) {
-      convolve_steps<4>(chunk);
+      // Four steps at a time share the taps and most of the rows.
+      for (; q + 4 <= chunk.length; q += 4) convolve_steps<4, 4>(chunk.begin + q, q);
+      for (; q < chunk.length; ++q) convolve_steps<4, 1>(chunk.begin + q, q);
     } else {
-      convolve_steps<0>(chunk);
+      for (; q < chunk.length; ++q) convolve_steps<0, 1>(chunk.begin + q, q);
     }
   }
 

@@ -271,13 +271,15 @@ TEST_P(MixerCpu, ElementwiseFunctionsHoldTheirPrecision) {
     for (size_t i = 0; i < xs.size(); ++i) {
       const double expected = exact(xs[i]);
       if (std::abs(expected) < std::numeric_limits<float>::min()) continue;
-      error = std::max(error, std::abs(values[i] - expected) / std::abs(expected));
+      // Of what the reduction of the argument may lose.
+      const double allowed = 4e-7 + 1.5e-8 * std::abs(xs[i]);
+      error = std::max(error, std::abs(values[i] - expected) / std::abs(expected) / allowed);
     }
     return error;
   };
-  EXPECT_LE(worst(kernels.exp, [](double x) { return std::exp(x); }), 5e-7);
-  EXPECT_LE(worst(kernels.silu, [](double x) { return x / (1.0 + std::exp(-x)); }), 1e-6);
-  EXPECT_LE(worst(kernels.softplus, [](double x) { return std::log1p(std::exp(x)); }), 1e-6);
+  EXPECT_LE(worst(kernels.exp, [](double x) { return std::exp(x); }), 1.0);
+  EXPECT_LE(worst(kernels.silu, [](double x) { return x / (1.0 + std::exp(-x)); }), 1.0);
+  EXPECT_LE(worst(kernels.softplus, [](double x) { return std::log1p(std::exp(x)); }), 1.0);
 
   const float infinity = std::numeric_limits<float>::infinity();
   std::vector<float> extremes{-infinity, -1e30f, -200.0f, 200.0f, 1e30f, std::nanf("")};
