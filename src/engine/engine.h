@@ -123,9 +123,15 @@ typedef struct {
   void (*stream_close)(BsmStream* stream);
 } BsmEngineApi;
 
+#if defined(__GNUC__)
+#define BSM_ENGINE_EXPORT __attribute__((visibility("default")))
+#else
+#define BSM_ENGINE_EXPORT
+#endif
+
 /* The only exported symbol. Returns NULL when the engine cannot serve that ABI version. */
 typedef const BsmEngineApi* (*BsmEngineApiFunc)(uint32_t abi_version);
-const BsmEngineApi* bsm_engine_api(uint32_t abi_version);
+BSM_ENGINE_EXPORT const BsmEngineApi* bsm_engine_api(uint32_t abi_version);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,109 @@
+// Loading: file -> network -> device, with every failure as a sentence.
+#include "separate/model.h"
+
+#include <torch/nn/module.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "nn/weights.h"
+#include "separate/cpu_threads.h"
+#include "separate/device_choice.h"
+#include "separate/libtorch_info.h"
+#include "separate/model_impl.h"
+
+namespace bsm {
+namespace {
+
+void report(const LoadProgress& progress, const char* step, double fraction) {
+  if (progress && !progress(step, fraction))
+    throw Error(ErrorCode::kCancelled, std::string("Loading the model was cancelled before: ") + step + ".");
+}
+
+void require_finite_weights(const SeparationNetwork& network, const std::string& path) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& parameter : network->named_parameters())
+    if (!torch::isfinite(parameter.value()).all().item<bool>())
+      throw Error(ErrorCode::kWrongType, "The weights " + parameter.key() + " in " + path +
+                                             " hold values that are not finite numbers; the training that "
+                                             "made the file went wrong. Use another checkpoint of it.");
+}
+
+torch::Dtype compute_dtype(Precision precision) {
+  switch (precision) {
+    case Precision::kBf16:
+      return torch::kBFloat16;
+    case Precision::kFp16:
+      return torch::kFloat16;
+    default:
+      return torch::kFloat32;
+  }
+}
+
+void warn_of_slow_blas() {
+  if (!blas_is_generic()) return;
+  log(LogLevel::kWarning,
+      "LibTorch multiplies matrices with the generic reference BLAS (" + blas_library().path +
+          "), about 40 times slower than OpenBLAS: install the package libopenblas0-pthread.");
+}
+
+}  // namespace
+
+const char* precision_name(Precision precision) {
+  switch (precision) {
+    case Precision::kAuto:
+      return "auto";
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kBf16:
+      return "bf16";
+    case Precision::kFp16:
+      return "fp16";
+  }
+  return "unknown";
+}
+
+std::shared_ptr<const Model> Model::load(const ModelOptions& options, const LoadProgress& progress) {
+  if (options.threads < 0 || options.threads > 1024)
+    throw Error(ErrorCode::kSettings, "The number of threads " + std::to_string(options.threads) +
+                                          " cannot work; give 1 to 1024, or 0 for one per physical core.");
+  auto impl = std::make_unique<Impl>();
+  impl->threads = options.threads > 0 ? options.threads : physical_cores();
+  translate_errors("loading " + options.model_file, [&] {
+    // Before anything else computes, so that LibTorch's workers start with these settings.
+    const CpuThreadScope threads(impl->threads);
+    report(progress, "finding the device", 0.0);
+    impl->device = choose_device(options.device);
+    impl->device_name = impl->device.str();
+    impl->precision = choose_precision(options.precision, impl->device);
+    if (impl->device.is_cpu()) warn_of_slow_blas();
+
+    report(progress, "reading the file", 0.1);
+    impl->network = load_network(options.model_file);
+    report(progress, "checking the weights", 0.6);
+    require_finite_weights(impl->network, options.model_file);
+    impl->parameters = parameter_count(impl->network);
+
+    report(progress, "moving the weights to the device", 0.7);
+    impl->network->eval();
+    if (!impl->device.is_cpu()) impl->network->to(impl->device);
+    impl->network->set_compute_dtype(compute_dtype(impl->precision));
+    impl->network->prepare_inference();
+    report(progress, "ready", 1.0);
+  });
+  return wrap(std::move(impl));
+}
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+const ModelConfig& Model::config() const { return impl_->network->config(); }
+const std::string& Model::device_name() const { return impl_->device_name; }
+bool Model::on_gpu() const { return !impl_->device.is_cpu(); }
+Precision Model::precision() const { return impl_->precision; }
+int64_t Model::parameters() const { return impl_->parameters; }
+
+std::shared_ptr<const Model> Model::wrap(std::unique_ptr<Impl> impl) {
+  return std::shared_ptr<const Model>(new Model(std::move(impl)));
+}
+
+}  // namespace bsm

@@ -1,5 +1,5 @@
-// A loaded model on a device: what offline and streaming separators share. Immutable after load, used by many streams.
-// No LibTorch header is needed to use it (see model_impl.h for the other side).
+// A loaded model on a device: what offline and streaming separators share. Immutable after load, used by many
+// streams. No LibTorch header is needed to use it (see model_impl.h for the other side).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct ModelOptions {
   std::string model_file;
   std::string device = "auto";             ///< auto, cpu, cuda, cuda:N; an explicit device never falls back
   Precision precision = Precision::kAuto;  ///< auto: fp32 on a CPU, bf16 on a GPU that has it, else fp16
-  int threads = 0;                         ///< CPU threads, 0 = one per physical core
+  int threads = 0;  ///< CPU threads, 0 = one per physical core that the process may use
 };
 
 /// Called at each loading step, fraction 0..1. Returns false to cancel.
@@ -40,6 +40,8 @@ class Model {
 
   struct Impl;  // defined in model_impl.h, for the separators
   Impl& impl() const { return *impl_; }
+  /// A model around a network that did not come from a file.
+  static std::shared_ptr<const Model> wrap(std::unique_ptr<Impl> impl);
 
  private:
   explicit Model(std::unique_ptr<Impl> impl);

@@ -19,9 +19,24 @@ struct Model::Impl {
   int64_t parameters = 0;
   std::mutex mutex;  ///< one network call at a time: streams take turns
 
-  /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, T, F] float32 on the CPU, contiguous. Sets this thread's
-  /// LibTorch guards (no gradients, threads, denormals flushed). Throws Error(kOutOfMemory), Error(kFailed).
-  torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0);
+  /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, T, F] float32 on the CPU, contiguous. Sets
+  /// this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws Error(kOutOfMemory),
+  /// and Error(kFailed) also for results that are not finite. After an error the state is unusable.
+  torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr,
+                         int64_t state_frames = 0);
 };
+
+/// Inside a catch block: throws what is being handled as bsm::Error (memory that ran out as kOutOfMemory,
+/// other foreign exceptions as kFailed with the first line of their message). `doing` completes "while ...".
+[[noreturn]] void rethrow_translated(const std::string& doing);
+
+template <typename Work>
+void translate_errors(const std::string& doing, Work&& work) {
+  try {
+    work();
+  } catch (...) {
+    rethrow_translated(doing);
+  }
+}
 
 }  // namespace bsm

@@ -1,0 +1,154 @@
+#include "separate/streaming.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "core/error.h"
+#include "separate/model_impl.h"
+#include "separate/signal_path.h"
+
+namespace bsm {
+namespace {
+
+void check(const ModelConfig& config, const StreamingOptions& options) {
+  const auto refuse = [](const std::string& sentence) { throw Error(ErrorCode::kSettings, sentence); };
+  constexpr int64_t kMostFrames = 100'000;
+  const auto out_of_range = [](int64_t frames, int64_t least) {
+    return frames < least || frames > kMostFrames;
+  };
+  if (out_of_range(options.hop_frames, 1))
+    refuse("A hop of " + std::to_string(options.hop_frames) + " frames cannot work; expected 1 to 100000.");
+  if (out_of_range(options.lookahead_frames, 0))
+    refuse("A look-ahead of " + std::to_string(options.lookahead_frames) +
+           " frames cannot work; expected 0 to 100000.");
+  if (out_of_range(options.context_frames, 0))
+    refuse("A context of " + std::to_string(options.context_frames) +
+           " frames cannot work; expected 0 to 100000.");
+  if (options.mode == StreamingMode::kCarry && config.kind != BlockKind::kMamba2)
+    refuse(
+        "A transformer has no state to carry over hops; choose the streaming mode rolling, or a Mamba2 "
+        "model.");
+}
+
+}  // namespace
+
+int64_t streaming_delay_samples(const StftSpec& stft, const StreamingOptions& options) {
+  return (options.hop_frames + options.lookahead_frames) * stft.hop + stft.tail_samples();
+}
+
+struct StreamingSeparator::Impl {
+  std::shared_ptr<const Model> model;
+  StreamingOptions options;
+  SignalPath path;
+  NetworkState state;      // carry: after the frames before next_frame
+  int64_t next_frame = 0;  // first frame whose estimate is not made yet
+
+  Impl(std::shared_ptr<const Model> m, const StreamingOptions& o)
+      : model(std::move(m)), options(o), path(model->config(), o.channels) {}
+
+  bool carries() const { return options.mode == StreamingMode::kCarry; }
+  int64_t context_frames() const { return carries() ? 0 : options.context_frames; }
+
+  /// frames [T, F] -> [S, T, F]; `finished` frames from the first on will not be seen again.
+  torch::Tensor run(float* frames, int64_t count, int64_t finished, NetworkState& carried) {
+    const torch::Tensor window = torch::from_blob(frames, {1, count, path.frame_size()}, torch::kFloat32);
+    return carries() ? model->impl().separate(window, &carried, finished)[0]
+                     : model->impl().separate(window)[0];
+  }
+
+  /// Runs the network for each hop whose window is complete.
+  void advance() {
+    while (true) {
+      const int64_t ready = path.frames_ready();
+      int64_t end = next_frame + options.hop_frames + options.lookahead_frames;
+      if (path.input_finished() ? next_frame >= ready : end > ready) return;
+      end = std::min(end, ready);
+      // A window that reaches the end of the signal is all the right context there is for every frame in it.
+      const bool last = path.input_finished() && end == ready;
+      const int64_t finished = last ? end - next_frame : options.hop_frames;
+      const int64_t begin = std::max<int64_t>(next_frame - context_frames(), 0);
+
+      const torch::Tensor stems = run(path.frame(begin), end - begin, finished, state);
+      const float* estimates = stems.data_ptr<float>() + (next_frame - begin) * path.frame_size();
+      path.push_estimates(estimates, (end - begin) * path.frame_size(), finished);
+      next_frame += finished;
+      path.drop_frames_before(std::max<int64_t>(next_frame - context_frames(), 0));
+    }
+  }
+};
+
+StreamingSeparator::StreamingSeparator(std::shared_ptr<const Model> model, const StreamingOptions& options)
+    : options_(options) {
+  check(model->config(), options);
+  impl_ = std::make_unique<Impl>(std::move(model), options);
+}
+
+StreamingSeparator::~StreamingSeparator() = default;
+StreamingSeparator::StreamingSeparator(StreamingSeparator&&) noexcept = default;
+StreamingSeparator& StreamingSeparator::operator=(StreamingSeparator&&) noexcept = default;
+
+int64_t StreamingSeparator::delay_samples() const {
+  return streaming_delay_samples(impl_->model->config().stft, options_);
+}
+
+void StreamingSeparator::push(const float* interleaved, int64_t frames) {
+  if (impl_->path.input_finished())
+    throw Error(ErrorCode::kSettings,
+                "Samples were pushed after the end of the signal; reset the stream first.");
+  // In blocks, so that a long push does not pile up frames that the network is done with.
+  while (frames > 0) {
+    const int64_t count = std::min(frames, SignalPath::kBlock_samples);
+    impl_->path.push_interleaved(interleaved, count);
+    impl_->advance();
+    interleaved += count * options_.channels;
+    frames -= count;
+  }
+}
+
+int64_t StreamingSeparator::available() const { return impl_->path.available(); }
+
+int64_t StreamingSeparator::pull(float* const* outputs, int64_t max_frames) {
+  SignalPath& path = impl_->path;
+  const int channels = options_.channels;
+  int64_t pulled = 0;
+  while (const int64_t count = path.pop(max_frames - pulled)) {
+    for (int output = 0; output <= path.stems(); ++output) {
+      if (outputs[output] == nullptr) continue;
+      float* to = outputs[output] + pulled * channels;
+      for (int c = 0; c < channels; ++c)
+        for (int64_t i = 0; i < count; ++i) to[i * channels + c] = path.outputs()[output][c][i];
+    }
+    pulled += count;
+  }
+  return pulled;
+}
+
+void StreamingSeparator::finish() {
+  SignalPath& path = impl_->path;
+  if (path.input_finished()) return;
+  path.finish_input();
+  if (path.samples_pushed() > 0) impl_->advance();
+  path.finish_output();
+}
+
+void StreamingSeparator::reset() {
+  impl_->path.reset();
+  impl_->state = NetworkState();
+  impl_->next_frame = 0;
+}
+
+int64_t StreamingSeparator::warm_up_ns() {
+  const int64_t count = impl_->context_frames() + options_.hop_frames + options_.lookahead_frames;
+  std::vector<float> silence(static_cast<size_t>(count * impl_->path.frame_size()), 0.0f);
+  NetworkState state;  // not that of the signal
+  impl_->run(silence.data(), count, options_.hop_frames, state);
+  const auto start = std::chrono::steady_clock::now();
+  impl_->run(silence.data(), count, options_.hop_frames, state);
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace bsm
