@@ -62,9 +62,9 @@ class ObjectReader {
 
   template <typename Enum>
   void take(const char* key, Enum& value, const std::vector<std::pair<const char*, Enum>>& names) {
+    if (!values_.contains(key)) return;
     std::string text;
     take(key, text);
-    if (text.empty()) return;
     std::string expected;
     for (const auto& [name, enumerator] : names) {
       if (text == name) {

@@ -121,7 +121,9 @@ class TransformerBlock : public AxisBlock {
   TransformerBlock(const ModelConfig& config, Axis axis) : axis_(axis) {
     attention_ = std::make_shared<Attention>(config);
     feed_forward_ = std::make_shared<FeedForward>(config);
-    register_module("layers", torch::nn::ModuleList(torch::nn::ModuleList(attention_, feed_forward_)));
+    torch::nn::ModuleList layers;  // a transformer of one layer
+    layers->push_back(torch::nn::ModuleList(attention_, feed_forward_));
+    register_module("layers", layers);
   }
 
   Tensor forward(const Tensor& input, MixerState* state, int64_t) override {
