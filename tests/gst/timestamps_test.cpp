@@ -1,0 +1,160 @@
+// Pitfall 7 and section 2.4: perfect timestamps, re-anchored on real jumps only.
+#include "harness.h"
+
+namespace bsm::test {
+namespace {
+
+class Timestamps : public ElementTest {};
+
+constexpr int64_t kBlock = 4410;
+
+std::vector<float> block(uint32_t seed = 1) { return noise(2 * kBlock, seed); }
+
+TEST_F(Timestamps, ArePerfectOverManyBlocks) {
+  Stage stage({{"latency", "123000000"}});
+  stage.start();
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(stage.push_noise(1 + (i * 37) % 1500), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  const std::vector<Entry> buffers = stage.vocals().buffers();
+  expect_perfect(buffers, stage.instrumental().buffers());
+  int64_t frames = 0;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    EXPECT_EQ(buffers[i].pts, ns(frames));
+    EXPECT_EQ((buffers[i].flags & GST_BUFFER_FLAG_DISCONT) != 0, i == 0);
+    EXPECT_EQ((buffers[i].flags & GST_BUFFER_FLAG_RESYNC) != 0, i == 0);
+    frames += buffers[i].frames;
+  }
+}
+
+TEST_F(Timestamps, DiscontOnEveryBufferKeepsTheContext) {
+  Stage stage;
+  stage.start();
+  for (int i = 0; i < 50; ++i)
+    ASSERT_EQ(stage.push_at(block(), ns(i * kBlock), GST_BUFFER_FLAG_DISCONT), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().finishes, 1);
+  EXPECT_EQ(stage.vocals().frames(), 50 * kBlock);
+}
+
+TEST_F(Timestamps, JitterIsSmoothed) {
+  Stage stage;
+  stage.start();
+  for (int i = 0; i < 50; ++i)
+    ASSERT_EQ(stage.push_at(block(), ns(i * kBlock) + (i % 3) * 10 * GST_MSECOND), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().finishes, 1);
+  expect_perfect(stage.vocals().buffers(), stage.instrumental().buffers());
+}
+
+TEST_F(Timestamps, JumpWithDiscontStartsATimeline) {
+  for (const GstClockTime to : {3 * GST_SECOND, 100 * GST_MSECOND}) {  // forward and backward
+    engine().restore();
+    Stage stage;
+    stage.start();
+    for (int i = 0; i < 10; ++i) ASSERT_EQ(stage.push_at(block(), ns(i * kBlock)), GST_FLOW_OK);
+    ASSERT_EQ(stage.push_at(block(), to, GST_BUFFER_FLAG_DISCONT), GST_FLOW_OK);
+    ASSERT_TRUE(stage.finish());
+    EXPECT_EQ(engine().finishes, 2);
+    EXPECT_EQ(stage.vocals().frames(), 11 * kBlock);
+    int64_t frames = 0;
+    for (const Entry& e : stage.vocals().buffers()) {
+      EXPECT_EQ((e.flags & GST_BUFFER_FLAG_DISCONT) != 0, frames == 0 || frames == 10 * kBlock);
+      EXPECT_EQ(e.pts, frames < 10 * kBlock ? ns(frames) : to + ns(frames - 10 * kBlock));
+      frames += e.frames;
+    }
+    expect_perfect(stage.vocals().buffers(), stage.instrumental().buffers());
+  }
+}
+
+// Without the flag a jump must last for a second: then the timeline follows.
+TEST_F(Timestamps, JumpWithoutDiscontIsFollowedAfterASecond) {
+  Stage stage;
+  stage.start();
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(stage.push_at(block(), ns(i * kBlock)), GST_FLOW_OK);
+  const GstClockTime jump = 2 * GST_SECOND;
+  for (int i = 10; i < 30; ++i) ASSERT_EQ(stage.push_at(block(), ns(i * kBlock) + jump), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(stage.vocals().frames(), 30 * kBlock);
+  EXPECT_EQ(engine().finishes, 2);
+  const Entry last = stage.vocals().buffers().back();
+  EXPECT_EQ(last.pts + last.duration, ns(30 * kBlock) + jump);
+}
+
+// A source whose clock is 50 ppm slow, ten hours long: the output never strays further than the aligner
+// allows.
+TEST_F(Timestamps, SlowClockIsFollowed) {
+  Stage stage({{"hop-duration", "8000000000"}, {"lookahead", "0"}});
+  stage.start(1);
+  constexpr int64_t kLong = 40 * 44100;  // 40 s of the sample clock at a time
+  const std::vector<float> quiet(kLong, 0.0F);
+  GstClockTime last_pts = 0;
+  int64_t frames = 0;
+  for (int i = 0; i < 900; ++i) {
+    last_pts = static_cast<GstClockTime>(static_cast<double>(ns(frames)) * 1.00005);
+    ASSERT_EQ(stage.push_at(quiet, last_pts), GST_FLOW_OK);
+    frames += kLong;
+  }
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(stage.vocals().frames(), frames);
+  const Entry last = stage.vocals().buffers().back();
+  const GstClockTimeDiff off = GST_CLOCK_DIFF(last_pts + 40 * GST_SECOND, last.pts + last.duration);
+  EXPECT_LT(std::abs(off), static_cast<GstClockTimeDiff>(45 * GST_MSECOND));
+  EXPECT_GE(engine().finishes, 10);
+  EXPECT_LE(engine().finishes, 60);
+}
+
+TEST_F(Timestamps, BuffersAreClippedToTheSegment) {
+  Stage stage;
+  stage.start();
+  ASSERT_TRUE(stage.send_segment(ns(1000), 1.0, ns(3000)));
+  std::vector<float> input = noise(2 * 4000);
+  ASSERT_EQ(stage.push_at(input, 0), GST_FLOW_OK);
+  ASSERT_EQ(stage.push_at(block(), ns(4000)), GST_FLOW_OK);  // wholly outside
+  ASSERT_TRUE(stage.finish());
+  EXPECT_NEAR(static_cast<double>(stage.vocals().frames()), 2000.0, 1.0);
+  EXPECT_NEAR(static_cast<double>(stage.vocals().buffers().front().pts), static_cast<double>(ns(1000)),
+              30000.0);
+}
+
+TEST_F(Timestamps, BuffersWithoutTimestampContinue) {
+  Stage stage;
+  stage.start();
+  ASSERT_TRUE(stage.send_segment(7 * GST_SECOND));
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(stage.push_at(block(), GST_CLOCK_TIME_NONE), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().finishes, 1);
+  EXPECT_EQ(stage.vocals().buffers().front().pts, 7 * GST_SECOND);
+  EXPECT_EQ(stage.vocals().frames(), 5 * kBlock);
+}
+
+TEST_F(Timestamps, OffsetsCountSamplesWhenTheInputHasThem) {
+  for (const bool with : {true, false}) {
+    Stage stage;
+    stage.start();
+    GstBuffer* buffer = make_buffer(block(), 2, 0);
+    if (with) {
+      GST_BUFFER_OFFSET(buffer) = 5000;
+      GST_BUFFER_OFFSET_END(buffer) = 5000 + kBlock;
+    }
+    ASSERT_EQ(gst_harness_push(stage.harness(), buffer), GST_FLOW_OK);
+    ASSERT_TRUE(stage.finish());
+    int64_t frames = 0;
+    for (const Entry& e : stage.vocals().buffers()) {
+      EXPECT_EQ(e.offset, with ? 5000 + static_cast<guint64>(frames) : GST_BUFFER_OFFSET_NONE);
+      frames += e.frames;
+    }
+  }
+}
+
+TEST_F(Timestamps, RateIsLeftToTheSink) {
+  Stage stage;
+  stage.start();
+  ASSERT_TRUE(stage.send_segment(0, 2.0));
+  const std::vector<float> input = block();
+  ASSERT_EQ(stage.push_at(input, 0), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  expect_separated(input, stage.vocals().samples(), stage.instrumental().samples());
+}
+
+}  // namespace
+}  // namespace bsm::test
