@@ -1,0 +1,82 @@
+// The kernels of the fused mixer core, run on the host by tests/gpu/emulator.h, against the plain core.
+#include <gtest/gtest.h>
+
+#include "mixer_cases.h"
+#include "nn/cuda/mixer_fused.h"
+
+namespace bsm {
+
+cudaStream_t current_stream(const torch::Tensor&) { return nullptr; }
+
+namespace {
+
+using testing::MixerCase;
+using torch::Tensor;
+
+constexpr auto kBackward = Direction::kBackward;
+
+std::vector<MixerCase> cases() {
+  return {
+      {2, 1, 2, {128, 16, 64, 4}},
+      {3, 2, 2, {128, 32, 32, 4}, kBackward},
+      {1, 63, 1, {64, 16, 32, 4}, kBackward, 0, 5},
+      {2, 64, 1, {64, 16, 64, 4}},
+      {1, 65, 1, {96, 16, 32, 3}, kBackward, 3, 0},
+      {1, 40, 2, {192, 64, 64, 4}, Direction::kForward, 8, 5},
+      {1, 150, 1, {128, 32, 64, 4}, kBackward, 1, 0},
+      {1, 133, 1, {64, 128, 32, 2}},
+  };
+}
+
+class MixerEmulated : public ::testing::TestWithParam<MixerCase> {};
+
+TEST_P(MixerEmulated, Float32) {
+  torch::manual_seed(1);
+  const auto errors =
+      testing::errors_against_plain(GetParam(), torch::kCPU, torch::kFloat32, mixer_core_fused);
+  EXPECT_LT(errors[0], 1e-5) << "output";
+  for (size_t i = 1; i < errors.size(); ++i) EXPECT_LT(errors[i], 1e-4) << testing::gradient_names()[i - 1];
+}
+
+TEST_P(MixerEmulated, Bfloat16) {
+  torch::manual_seed(2);
+  const auto errors =
+      testing::errors_against_plain(GetParam(), torch::kCPU, torch::kBFloat16, mixer_core_fused);
+  EXPECT_LT(errors[0], 2e-2) << "output";
+  for (size_t i = 1; i < errors.size(); ++i) EXPECT_LT(errors[i], 4e-2) << testing::gradient_names()[i - 1];
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, MixerEmulated, ::testing::ValuesIn(cases()),
+                         [](const auto& info) { return std::to_string(info.index); });
+
+TEST(MixerEmulatedState, ContinuesAndIsTakenInTheMiddle) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(3);
+  const MixerCase c{1, 100, 2, {64, 32, 32, 4}, Direction::kForward, 1, 0};
+  const MixerWeights weights = testing::make_weights(c.sizes, torch::kCPU);
+  for (const auto dtype : {torch::kFloat32, torch::kFloat16}) {
+    MixerState fused, plain;
+    const double limit = dtype == torch::kFloat32 ? 1e-5 : 5e-3;
+    for (const int64_t at : {2, 70, 100, 0}) {
+      const Tensor in = testing::make_input(c, torch::kCPU, dtype);
+      const Tensor out = mixer_core_fused(in, weights, c.sizes, c.direction, &fused, at);
+      const Tensor expected =
+          mixer_core_plain(in.to(torch::kFloat32), weights, c.sizes, c.direction, &plain, at);
+      EXPECT_LT(testing::relative_error(out, expected), limit) << at;
+      EXPECT_LT(testing::relative_error(fused.ssm, plain.ssm), limit) << at;
+      EXPECT_LT(testing::relative_error(fused.conv, plain.conv), limit) << at;
+    }
+  }
+}
+
+TEST(MixerEmulatedState, SecondDerivativesAreRefused) {
+  torch::manual_seed(4);
+  const MixerCase c{1, 2, 1, {32, 16, 32, 4}};
+  const Tensor in = testing::make_input(c, torch::kCPU, torch::kFloat32).requires_grad_();
+  const Tensor out =
+      mixer_core_fused(in, testing::make_weights(c.sizes, torch::kCPU), c.sizes, c.direction, nullptr, 0);
+  EXPECT_THROW(torch::autograd::grad({out.sum()}, {in}, {}, true, true), c10::Error);
+}
+
+}  // namespace
+}  // namespace bsm
