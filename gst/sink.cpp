@@ -81,6 +81,8 @@ GstFlowReturn sink_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
                       (NULL));
     return GST_FLOW_NOT_NEGOTIATED;
   }
+  if (in.segment.format != GST_FORMAT_UNDEFINED && in.segment.format != GST_FORMAT_TIME)
+    return GST_FLOW_ERROR;  // reported with the event
   if (in.segment.format != GST_FORMAT_TIME) {
     GST_ELEMENT_ERROR(parent, STREAM, FORMAT,
                       ("Audio came without a TIME segment. Put a parser or decodebin in front."), (NULL));

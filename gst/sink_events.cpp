@@ -73,6 +73,10 @@ bool handle_segment(GstObject* element, Session* session, SinkState* in, EventPt
   const GstSegment* segment = nullptr;
   gst_event_parse_segment(event.get(), &segment);
   if (segment->format != GST_FORMAT_TIME) {
+    // The core sends it again with every buffer; one message is enough.
+    const bool reported = in->segment.format != GST_FORMAT_UNDEFINED && in->segment.format != GST_FORMAT_TIME;
+    in->segment = *segment;
+    if (reported) return false;
     GST_ELEMENT_ERROR(
         element, STREAM, FORMAT,
         ("The segment is in %s format; this element needs time. Put a parser or decodebin in front.",

@@ -188,10 +188,12 @@ TEST_F(Errors, SegmentThatIsNotTime) {
   stage.start();
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_BYTES);
-  EXPECT_FALSE(stage.send(gst_event_new_segment(&segment)));
+  stage.send(gst_event_new_segment(&segment));
   const BusError error = parse_error(stage.message(GST_MESSAGE_ERROR).get());
   EXPECT_EQ(error.domain, GST_STREAM_ERROR);
   EXPECT_EQ(error.code, GST_STREAM_ERROR_FORMAT);
+  EXPECT_EQ(stage.push_noise(100), GST_FLOW_ERROR);
+  EXPECT_FALSE(stage.message(GST_MESSAGE_ERROR, std::chrono::milliseconds(0)));
 }
 
 TEST_F(Errors, DataBeforeCaps) {

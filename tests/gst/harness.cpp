@@ -109,6 +109,7 @@ GstPadProbeReturn Recorder::on_data(GstPad*, GstPadProbeInfo* info, gpointer dat
 
 void Recorder::record(Entry entry) {
   const std::lock_guard lock(mutex_);
+  if (entry.type == GST_EVENT_FLUSH_STOP) entries_.clear();
   entries_.push_back(std::move(entry));
   changed_.notify_all();
 }

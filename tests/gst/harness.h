@@ -80,7 +80,7 @@ struct Entry {
   bool is_buffer() const { return type == GST_EVENT_UNKNOWN; }
 };
 
-/// Everything that leaves through a source pad, in order.
+/// Everything that leaves through a source pad, in order; since the last FLUSH_STOP, if there was one.
 class Recorder {
  public:
   explicit Recorder(GstPad* pad);
