@@ -3,8 +3,9 @@
 // published network.
 //
 //   bench_mixer --benchmark_filter=fused.*threads:1
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
-#include <torch/torch.h>
 
 #include <string>
 
@@ -32,16 +33,16 @@ const Shape kShapes[] = {
 };
 
 void run(benchmark::State& bench, const Shape& shape, MixerBackend backend, int threads, CpuLevel level) {
-  const torch::NoGradGuard no_grad;
-  torch::manual_seed(1);
+  const at::NoGradGuard no_grad;
+  at::manual_seed(1);
   const MixerSizes s{shape.d_inner, shape.state, 64, 4};
-  const MixerWeights weights{torch::randn({s.conv_channels(), s.conv_width}) * 0.5,
-                             torch::randn({s.conv_channels()}),
-                             torch::randn({s.heads()}) - 4.0,
-                             torch::rand({s.heads()}) * 2.8,
-                             torch::ones({s.heads()}),
-                             torch::ones({s.d_inner})};
-  const torch::Tensor input = torch::randn({shape.outer, shape.length, shape.inner, s.in_proj_width()});
+  const MixerWeights weights{at::randn({s.conv_channels(), s.conv_width}) * 0.5,
+                             at::randn({s.conv_channels()}),
+                             at::randn({s.heads()}) - 4.0,
+                             at::rand({s.heads()}) * 2.8,
+                             at::ones({s.heads()}),
+                             at::ones({s.d_inner})};
+  const at::Tensor input = at::randn({shape.outer, shape.length, shape.inner, s.in_proj_width()});
   MixerState state;
   const int threads_before = at::get_num_threads();
   at::set_num_threads(threads);

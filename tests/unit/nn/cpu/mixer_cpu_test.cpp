@@ -1,7 +1,8 @@
 // The fused CPU mixer core against a scalar recurrence in double, on every instruction set this processor
 // has.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <cmath>
 #include <limits>
@@ -15,7 +16,7 @@
 namespace bsm {
 namespace {
 
-using torch::Tensor;
+using at::Tensor;
 
 struct Case {
   int64_t outer, length, inner, d_inner, head_dim, state, conv_width;
@@ -24,40 +25,40 @@ struct Case {
 MixerSizes sizes_of(const Case& c) { return {c.d_inner, c.state, c.head_dim, c.conv_width}; }
 
 MixerWeights random_weights(const MixerSizes& s) {
-  return {torch::randn({s.conv_channels(), s.conv_width}) * 0.5,
-          torch::randn({s.conv_channels()}) * 0.2,
-          torch::randn({s.heads()}) - 2.0,
-          torch::rand({s.heads()}) * 2.8,
-          torch::randn({s.heads()}),
-          torch::rand({s.d_inner}) + 0.5};
+  return {at::randn({s.conv_channels(), s.conv_width}) * 0.5,
+          at::randn({s.conv_channels()}) * 0.2,
+          at::randn({s.heads()}) - 2.0,
+          at::rand({s.heads()}) * 2.8,
+          at::randn({s.heads()}),
+          at::rand({s.d_inner}) + 0.5};
 }
 
 MixerState random_state(const Case& c) {
   const MixerSizes s = sizes_of(c);
   const int64_t S = c.outer * c.inner;
-  return {torch::randn({S, s.conv_width - 1, s.conv_channels()}),
-          torch::randn({S, s.heads(), s.head_dim, s.state})};
+  return {at::randn({S, s.conv_width - 1, s.conv_channels()}),
+          at::randn({S, s.heads(), s.head_dim, s.state})};
 }
 
 // docs/network.md "Mamba2 mixer", one number at a time. All tensors double and contiguous.
 Tensor reference(const Tensor& input, const MixerWeights& weights, const MixerSizes& s, Direction direction,
                  MixerState* state, int64_t state_at) {
-  const Tensor in = input.to(torch::kDouble).contiguous();
+  const Tensor in = input.to(at::kDouble).contiguous();
   const int64_t outer = in.size(0), L = in.size(1), inner = in.size(2), W = s.conv_width, N = s.state,
                 P = s.head_dim, channels = s.conv_channels();
   const auto u = in.accessor<double, 4>();
-  const Tensor conv_w = weights.conv_weight.to(torch::kDouble), conv_b = weights.conv_bias.to(torch::kDouble);
-  const Tensor bias = weights.dt_bias.to(torch::kDouble), A_log = weights.A_log.to(torch::kDouble);
-  const Tensor D = weights.D.to(torch::kDouble), gamma = weights.norm_weight.to(torch::kDouble);
+  const Tensor conv_w = weights.conv_weight.to(at::kDouble), conv_b = weights.conv_bias.to(at::kDouble);
+  const Tensor bias = weights.dt_bias.to(at::kDouble), A_log = weights.A_log.to(at::kDouble);
+  const Tensor D = weights.D.to(at::kDouble), gamma = weights.norm_weight.to(at::kDouble);
   const auto cw = conv_w.accessor<double, 2>();
   const auto cb = conv_b.accessor<double, 1>(), b = bias.accessor<double, 1>(),
              al = A_log.accessor<double, 1>(), d = D.accessor<double, 1>(), g = gamma.accessor<double, 1>();
   const auto silu = [](double v) { return v / (1.0 + std::exp(-v)); };
 
-  Tensor out = torch::zeros({outer, L, inner, s.d_inner}, torch::kDouble);
+  Tensor out = at::zeros({outer, L, inner, s.d_inner}, at::kDouble);
   auto y = out.accessor<double, 4>();
-  Tensor conv_state = torch::zeros({outer * inner, W - 1, channels}, torch::kDouble);
-  Tensor ssm_state = torch::zeros({outer * inner, s.heads(), P, N}, torch::kDouble);
+  Tensor conv_state = at::zeros({outer * inner, W - 1, channels}, at::kDouble);
+  Tensor ssm_state = at::zeros({outer * inner, s.heads(), P, N}, at::kDouble);
   if (state && state->conv.defined()) conv_state.copy_(state->conv);
   if (state && state->ssm.defined()) ssm_state.copy_(state->ssm);
   Tensor conv_after = conv_state.clone(), ssm_after = ssm_state.clone();
@@ -117,7 +118,7 @@ Tensor reference(const Tensor& input, const MixerWeights& weights, const MixerSi
 double relative_error(const Tensor& found, const Tensor& expected) {
   if (expected.numel() == 0) return found.sizes() == expected.sizes() ? 0.0 : 1.0;
   const double scale = expected.abs().max().item<double>();
-  return (found.to(torch::kDouble) - expected).abs().max().item<double>() / (scale > 0.0 ? scale : 1.0);
+  return (found.to(at::kDouble) - expected).abs().max().item<double>() / (scale > 0.0 ? scale : 1.0);
 }
 
 constexpr double kTolerance = 1e-5;
@@ -125,14 +126,14 @@ constexpr double kTolerance = 1e-5;
 class MixerCpu : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
-    torch::manual_seed(7);
+    at::manual_seed(7);
     force_cpu_level(available_cpu_kernels()[GetParam()].level);
   }
   void TearDown() override { force_cpu_level(std::nullopt); }
 
   static void check(const Case& c, Direction direction) {
     const MixerSizes s = sizes_of(c);
-    const Tensor input = torch::randn({c.outer, c.length, c.inner, s.in_proj_width()});
+    const Tensor input = at::randn({c.outer, c.length, c.inner, s.in_proj_width()});
     const MixerWeights w = random_weights(s);
     const Tensor found = mixer_core_cpu(input, w, s, direction, nullptr, 0);
     EXPECT_TRUE(found.is_contiguous());
@@ -171,7 +172,7 @@ TEST_P(MixerCpu, TakesRowsThatAreSlicesOfAWiderTensor) {
   const MixerSizes s = sizes_of(c);
   const MixerWeights w = random_weights(s);
   const int64_t E = s.in_proj_width();
-  const Tensor wide = torch::randn({c.inner, c.outer, c.length, 2 * E + 1});
+  const Tensor wide = at::randn({c.inner, c.outer, c.length, 2 * E + 1});
   const Tensor slice = wide.permute({1, 2, 0, 3}).slice(3, E + 1, 2 * E + 1);
   ASSERT_FALSE(slice.is_contiguous());
   for (Direction direction : {Direction::kForward, Direction::kBackward})
@@ -185,7 +186,7 @@ TEST_P(MixerCpu, ContinuesAStateAndLeavesTheOneAfterStateAt) {
                         Case{1, 150, 1, 30, 10, 7, 6}, Case{1, 9, 2, 32, 16, 16, 1}}) {
     const MixerSizes s = sizes_of(c);
     const MixerWeights w = random_weights(s);
-    const Tensor input = torch::randn({c.outer, c.length, c.inner, s.in_proj_width()});
+    const Tensor input = at::randn({c.outer, c.length, c.inner, s.in_proj_width()});
     for (int64_t state_at : {int64_t{0}, int64_t{1}, c.length / 2, c.length - 1, c.length}) {
       for (bool with_past : {false, true}) {
         MixerState found = with_past ? random_state(c) : MixerState{};
@@ -203,7 +204,7 @@ TEST_P(MixerCpu, ContinuesAStateAndLeavesTheOneAfterStateAt) {
         EXPECT_LE(relative_error(found.ssm, expected.ssm), kTolerance) << c.length << " " << state_at;
         EXPECT_LE(relative_error(found.conv, expected.conv), 0.0) << c.length << " " << state_at;
         if (with_past) {
-          EXPECT_TRUE(torch::equal(before.ssm, ssm_before)) << "a copy of the state was overwritten";
+          EXPECT_TRUE(at::equal(before.ssm, ssm_before)) << "a copy of the state was overwritten";
         }
       }
     }
@@ -214,7 +215,7 @@ TEST_P(MixerCpu, PiecesWithCarriedStateEqualTheWhole) {
   const Case c{1, 90, 2, 192, 64, 64, 4};
   const MixerSizes s = sizes_of(c);
   const MixerWeights w = random_weights(s);
-  const Tensor input = torch::randn({c.outer, c.length, c.inner, s.in_proj_width()});
+  const Tensor input = at::randn({c.outer, c.length, c.inner, s.in_proj_width()});
   const Tensor whole = mixer_core_cpu(input, w, s, Direction::kForward, nullptr, 0);
   MixerState state;
   std::vector<Tensor> pieces;
@@ -224,7 +225,7 @@ TEST_P(MixerCpu, PiecesWithCarriedStateEqualTheWhole) {
     const Tensor y = mixer_core_cpu(input.slice(1, begin, end), w, s, Direction::kForward, &state, 30);
     pieces.push_back(y.slice(1, 0, 30));
   }
-  EXPECT_LE(relative_error(torch::cat(pieces, 1), whole.to(torch::kDouble)), kTolerance);
+  EXPECT_LE(relative_error(at::cat(pieces, 1), whole.to(at::kDouble)), kTolerance);
 }
 
 TEST_P(MixerCpu, KeepsItsPrecisionForSlowAndForVeryFastDecays) {
@@ -235,7 +236,7 @@ TEST_P(MixerCpu, KeepsItsPrecisionForSlowAndForVeryFastDecays) {
       MixerWeights w = random_weights(s);
       w.dt_bias.fill_(dt_bias);
       w.A_log.fill_(A_log);
-      const Tensor input = torch::randn({1, c.length, 1, s.in_proj_width()});
+      const Tensor input = at::randn({1, c.length, 1, s.in_proj_width()});
       EXPECT_LE(relative_error(mixer_core_cpu(input, w, s, Direction::kForward, nullptr, 0),
                                reference(input, w, s, Direction::kForward, nullptr, 0)),
                 kTolerance)
@@ -248,14 +249,14 @@ TEST_P(MixerCpu, ThreadsDoNotChangeTheResult) {
   const Case c{3, 33, 11, 64, 32, 16, 4};
   const MixerSizes s = sizes_of(c);
   const MixerWeights w = random_weights(s);
-  const Tensor input = torch::randn({c.outer, c.length, c.inner, s.in_proj_width()});
+  const Tensor input = at::randn({c.outer, c.length, c.inner, s.in_proj_width()});
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
   const Tensor one = mixer_core_cpu(input, w, s, Direction::kForward, nullptr, 0);
   at::set_num_threads(3);
   const Tensor three = mixer_core_cpu(input, w, s, Direction::kForward, nullptr, 0);
   at::set_num_threads(threads);
-  EXPECT_TRUE(torch::equal(one, three));
+  EXPECT_TRUE(at::equal(one, three));
 }
 
 TEST_P(MixerCpu, ElementwiseFunctionsHoldTheirPrecision) {
@@ -331,14 +332,14 @@ TEST(ChunkPlan, CoversTheSequenceAndCutsAtTheState) {
 TEST(MixerCpuSupports, NeitherGradientsNorOtherTypes) {
   const MixerSizes s{32, 16, 16, 4};
   MixerWeights w = random_weights(s);
-  const Tensor input = torch::randn({1, 4, 1, s.in_proj_width()});
+  const Tensor input = at::randn({1, 4, 1, s.in_proj_width()});
   EXPECT_TRUE(mixer_core_cpu_supports(input, w, s));
-  EXPECT_FALSE(mixer_core_cpu_supports(input.to(torch::kBFloat16), w, s));
+  EXPECT_FALSE(mixer_core_cpu_supports(input.to(at::kBFloat16), w, s));
   EXPECT_FALSE(mixer_core_cpu_supports(input.transpose(2, 3), w, s));
   w.D.requires_grad_();
   EXPECT_FALSE(mixer_core_cpu_supports(input, w, s));
   EXPECT_THROW(mixer_core_cpu(input, w, s, Direction::kForward, nullptr, 0), c10::Error);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   EXPECT_TRUE(mixer_core_cpu_supports(input, w, s));
   MixerState state;
   EXPECT_THROW(mixer_core_cpu(input, w, s, Direction::kBackward, &state, 0), c10::Error);
