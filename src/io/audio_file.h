@@ -38,8 +38,8 @@ class AudioWriter {
   ~AudioWriter();
   AudioWriter(AudioWriter&&) noexcept;
 
-  /// Throws Error(kOpenWrite) when not all could be written (disk full). FLAC clips at full scale; clipped_samples()
-  /// counts.
+  /// Throws Error(kOpenWrite) when not all could be written (disk full). FLAC clips at full scale;
+  /// clipped_samples() counts.
   void write(const float* interleaved, int64_t frames);
   void close();
   int64_t clipped_samples() const;

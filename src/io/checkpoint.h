@@ -1,5 +1,6 @@
-// Model files of every layout behind one list of named tensors: safetensors, and PyTorch archives (plain dictionary,
-// Lightning checkpoint). A model file is data: nothing in it is ever executed, and sizes are checked before allocation.
+// Model files of every layout behind one list of named tensors: safetensors, and PyTorch archives (plain
+// dictionary, Lightning checkpoint). A model file is data: nothing in it is ever executed, and sizes are
+// checked before allocation.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +19,8 @@ size_t dtype_size(DType dtype);
 /// "F32", "BF16", ... as safetensors spells them.
 const char* dtype_name(DType dtype);
 
-/// A named tensor inside a file: contiguous, row-major, little-endian. `data` is not necessarily aligned and lives as
-/// long as the Checkpoint.
+/// A named tensor inside a file: contiguous, row-major, little-endian. `data` is not necessarily aligned and
+/// lives as long as the Checkpoint.
 struct TensorEntry {
   std::string name;
   DType dtype = DType::kF32;
