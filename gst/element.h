@@ -4,7 +4,6 @@
 
 #include <gst/audio/audio.h>
 #include <gst/audio/gstaudiostreamalign.h>
-#include <gst/base/gstflowcombiner.h>
 #include <gst/gst.h>
 
 #include <array>
@@ -41,23 +40,19 @@ struct SinkState {
 /// Flow returns of both pads as one; one unlinked pad is fine, two are not.
 class Flow {
  public:
-  Flow(GstPad* vocals, GstPad* instrumental);
-  ~Flow();
-  Flow(const Flow&) = delete;
-  Flow& operator=(const Flow&) = delete;
-
-  GstFlowReturn update(GstPad* pad, GstFlowReturn ret);
+  GstFlowReturn update(int pad, GstFlowReturn ret);
   GstFlowReturn get() const;
   void reset();
   /// A RECONFIGURE on a pad: it may be linked now.
-  void reset_pad(GstPad* pad);
+  void reset_pad(int pad);
   /// True once per reset: the caller tells the application or upstream about the fatal flow return.
   bool claim_report();
 
  private:
+  GstFlowReturn combined() const;
+
   mutable std::mutex mutex_;
-  GstFlowCombiner* combiner_;
-  GstFlowReturn combined_ = GST_FLOW_OK;
+  std::array<GstFlowReturn, kSourcePads> returns_{};
   bool reported_ = false;
 };
 

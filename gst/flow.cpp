@@ -1,39 +1,45 @@
-// Flow combining. GstFlowCombiner itself is not thread safe; both pad tasks and the sink use this one.
+// Flow combining, by the rules of GstFlowCombiner. That one reads the last flow return that the core keeps in
+// each pad, and there an EOS event overwrites NOT_LINKED: of a short stream with both pads unlinked nobody
+// would hear.
+#include <algorithm>
 #include <utility>
 
 #include "element.h"
 
 namespace bsm {
 
-Flow::Flow(GstPad* vocals, GstPad* instrumental) : combiner_(gst_flow_combiner_new()) {
-  gst_flow_combiner_add_pad(combiner_, vocals);
-  gst_flow_combiner_add_pad(combiner_, instrumental);
+GstFlowReturn Flow::combined() const {
+  for (const GstFlowReturn ret : returns_)
+    if (ret == GST_FLOW_FLUSHING || ret <= GST_FLOW_NOT_NEGOTIATED) return ret;
+  const auto is = [](GstFlowReturn wanted) { return [wanted](GstFlowReturn ret) { return ret == wanted; }; };
+  if (std::all_of(returns_.begin(), returns_.end(), is(GST_FLOW_NOT_LINKED))) return GST_FLOW_NOT_LINKED;
+  // An unlinked pad counts as one that has had enough.
+  const auto done = [](GstFlowReturn ret) { return ret == GST_FLOW_EOS || ret == GST_FLOW_NOT_LINKED; };
+  if (std::all_of(returns_.begin(), returns_.end(), done)) return GST_FLOW_EOS;
+  return GST_FLOW_OK;
 }
 
-Flow::~Flow() { gst_flow_combiner_free(combiner_); }
-
-GstFlowReturn Flow::update(GstPad* pad, GstFlowReturn ret) {
+GstFlowReturn Flow::update(int pad, GstFlowReturn ret) {
   const std::lock_guard lock(mutex_);
-  combined_ = gst_flow_combiner_update_pad_flow(combiner_, pad, ret);
-  return combined_;
+  returns_[static_cast<size_t>(pad)] = ret;
+  return combined();
 }
 
 GstFlowReturn Flow::get() const {
   const std::lock_guard lock(mutex_);
-  return combined_;
+  return combined();
 }
 
 void Flow::reset() {
   const std::lock_guard lock(mutex_);
-  gst_flow_combiner_reset(combiner_);
-  combined_ = GST_FLOW_OK;
+  returns_.fill(GST_FLOW_OK);
   reported_ = false;
 }
 
-void Flow::reset_pad(GstPad* pad) {
+void Flow::reset_pad(int pad) {
   const std::lock_guard lock(mutex_);
-  if (combined_ != GST_FLOW_NOT_LINKED && combined_ != GST_FLOW_OK) return;
-  combined_ = gst_flow_combiner_update_pad_flow(combiner_, pad, GST_FLOW_OK);
+  if (returns_[static_cast<size_t>(pad)] == GST_FLOW_NOT_LINKED)
+    returns_[static_cast<size_t>(pad)] = GST_FLOW_OK;
 }
 
 bool Flow::claim_report() {

@@ -73,8 +73,7 @@ Priv& priv(GstBsMamba2Sep* self) { return *self->priv; }
 Priv::Priv(GstBsMamba2Sep* self)
     : sink(gst_pad_new_from_static_template(&sink_template, "sink")),
       src{gst_pad_new_from_static_template(&vocals_template, kPadNames[kVocals]),
-          gst_pad_new_from_static_template(&instrumental_template, kPadNames[kInstrumental])},
-      flow(src[kVocals], src[kInstrumental]) {
+          gst_pad_new_from_static_template(&instrumental_template, kPadNames[kInstrumental])} {
   gst_pad_set_chain_function(sink, GST_DEBUG_FUNCPTR(sink_chain));
   gst_pad_set_event_function(sink, GST_DEBUG_FUNCPTR(sink_event));
   gst_pad_set_activatemode_function(sink, GST_DEBUG_FUNCPTR(sink_activate_mode));

@@ -72,7 +72,7 @@ void src_loop(gpointer data) {
   // Never stops on a bad return: an unlinked pad may be linked again, and the other pad must not starve.
   const GstFlowReturn ret = gst_pad_push(pad, next.buffer.release());
   if (ret == GST_FLOW_FLUSHING && session->output.is_flushing()) return;
-  const GstFlowReturn combined = p.flow.update(pad, ret);
+  const GstFlowReturn combined = p.flow.update(index, ret);
   if (ret != GST_FLOW_OK)
     GST_LOG_OBJECT(pad, "%s, both pads %s", gst_flow_get_name(ret), gst_flow_get_name(combined));
   report_late_failure(element, &p, session.get(), combined);
@@ -106,7 +106,7 @@ gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
       }
       break;
     case GST_EVENT_RECONFIGURE:
-      priv(self).flow.reset_pad(pad);
+      priv(self).flow.reset_pad(pad_index(priv(self), pad));
       break;
     default:
       break;

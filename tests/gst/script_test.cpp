@@ -2,6 +2,7 @@
 // invariants.
 #include "harness.h"
 
+#include <algorithm>
 #include <random>
 
 namespace bsm::test {
@@ -128,11 +129,21 @@ class Player {
     expected_frames_ = 0;
   }
 
+  /// What survives a flush may have left one pad before and the other after it; from the segment on both are
+  /// equal.
+  static std::vector<Entry> since_segment(const Recorder& pad) {
+    std::vector<Entry> entries = pad.entries();
+    const auto segment = std::find_if(entries.begin(), entries.end(),
+                                      [](const Entry& e) { return e.type == GST_EVENT_SEGMENT; });
+    entries.erase(entries.begin(), segment);
+    return entries;
+  }
+
   /// After EOS: all samples on both pads, perfect timestamps, the stems' relation, events at the same
   /// samples.
   void check() {
-    const std::vector<Entry> vocals = stage_.vocals().entries(),
-                             instrumental = stage_.instrumental().entries();
+    const std::vector<Entry> vocals = since_segment(stage_.vocals()),
+                             instrumental = since_segment(stage_.instrumental());
     if (stage_.vocals().count(GST_EVENT_EOS) == 0) return;
     EXPECT_EQ(stage_.vocals().frames(), expected_frames_);
     EXPECT_EQ(stage_.instrumental().frames(), expected_frames_);
