@@ -11,7 +11,8 @@
 
 namespace bsm {
 
-/// What a file's decoded samples look like, whatever its name, container or lossless format. 0: it is silent.
+/// What a file's samples are at 16 bits, whatever its name, container or lossless format. hash 0: it is
+/// silent.
 struct ContentMark {
   std::string path;
   uint64_t hash = 0;

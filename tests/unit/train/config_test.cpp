@@ -2,13 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "core/error.h"
 #include "train/schedule.h"
 
 namespace bsm {
 namespace {
 
-std::string config_path(const char* name) { return std::string(BSM_CONFIG_DIR) + "/" + name; }
+std::string config_path(const char* name) { return (std::filesystem::path(BSM_CONFIG_DIR) / name).string(); }
 
 TEST(TrainConfig, ShippedFilesLoad) {
   for (const char* name : {"live.json", "paper.json", "tiny.json"})

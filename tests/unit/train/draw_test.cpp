@@ -162,8 +162,8 @@ TEST_F(Drawn, StemsOfOneSongStartTogether) {
   for (int b = 0; b < 64; ++b) {
     EXPECT_EQ(d.sources[b].track_first, voice.first);
     EXPECT_EQ(d.sources[64 + b].track_first, band.first);
-    EXPECT_DOUBLE_EQ(d.sources[b].start - static_cast<double>(voice.first),
-                     d.sources[64 + b].start - static_cast<double>(band.first));
+    EXPECT_NEAR(d.sources[b].start - static_cast<double>(voice.first),
+                d.sources[64 + b].start - static_cast<double>(band.first), 1e-6);
     EXPECT_EQ(d.sources[b].speed, d.sources[64 + b].speed);
   }
 }
