@@ -38,6 +38,9 @@ void block_barrier();
 const unsigned char* exchange(const void* mine, size_t size);
 constexpr size_t kSlotBytes = 64;
 
+/// Shared memory that a block may have; tests change it. Starts as on compute capability 9.0.
+inline size_t shared_bytes_limit = 227 * 1024;
+
 /// Runs `body` once per thread of every block.
 void run(dim3 grid, int threads, size_t shared_bytes, const std::function<void()>& body);
 
@@ -105,13 +108,14 @@ inline void copy_async_16(void* to_shared, const void* from, bool valid) {
 inline void copy_async_wait() {}
 
 inline cudaError_t shared_bytes_available(size_t& bytes) {
-  bytes = 227 * 1024;  // compute capability 9.0
+  bytes = emulator::shared_bytes_limit;
   return cudaSuccess;
 }
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t,
                    Arguments... arguments) {
+  if (shared_bytes > emulator::shared_bytes_limit) return cudaErrorInvalidValue;
   emulator::run(grid, threads, shared_bytes, [&] { kernel(arguments...); });
   return cudaSuccess;
 }

@@ -1,17 +1,9 @@
 // The causal depthwise convolution with SiLU, the step sizes, and the convolution's state.
-//
-// A thread owns V neighbouring channels and walks along a piece of a sequence with the last inputs in
-// registers. All widths run as kMaxConvWidth taps, with leading zeros.
-#include "nn/cuda/device.cuh"
+#include "nn/cuda/conv.cuh"
 
 namespace bsm::kernels {
 
 namespace {
-
-constexpr int kTaps = kMaxConvWidth;
-constexpr int kPiece = 32;  ///< elements of a sequence that a thread walks
-constexpr int kAtOnce = 4;  ///< loads in flight
-constexpr int kThreads = 128;
 
 template <typename T>
 struct ConvArguments {
@@ -26,51 +18,40 @@ struct ConvArguments {
   int d_inner, channels, heads, width;
 };
 
-template <int V>
-__device__ inline void load_taps(const float* weight, int channel, int width, float (&taps)[kTaps][V]) {
-#pragma unroll
-  for (int k = 0; k < kTaps; ++k)
-#pragma unroll
-    for (int i = 0; i < V; ++i) {
-      const int from = k - (kTaps - width);
-      taps[k][i] = from >= 0 ? weight[(channel + i) * width + from] : 0.0f;
-    }
-}
-
 template <typename T, int V>
-__global__ void __launch_bounds__(kThreads) conv_kernel(ConvArguments<T> a, int pieces) {
+__global__ void __launch_bounds__(kConvThreads) conv_kernel(ConvArguments<T> a, int pieces) {
   const int groups = a.channels / V, length = a.rows.length;
-  const int item = static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x);
+  const int item = static_cast<int>(blockIdx.y) * kConvThreads + static_cast<int>(threadIdx.x);
   const int64_t sequence = blockIdx.x / pieces;
   const int begin = static_cast<int>(blockIdx.x % pieces) * kPiece, end = min(begin + kPiece, length);
   const T* in = a.in + a.rows.sequence(sequence);
+  const int channel = item * V;
+  float taps[kTaps][V];
+  load_taps<V>(a.weight, channel, a.channels, a.width, taps);
   if (item >= groups) {
     const int head = item - groups;
     if (head >= a.heads) return;
     in += a.d_inner + a.channels + head;
     float* dt = a.dt + (sequence * a.heads + head) * length;
     const float bias = a.dt_bias[head];
+#pragma unroll 4
     for (int l = begin; l < end; ++l) dt[l] = softplus(to_float(in[a.rows.element(l)]) + bias);
     return;
   }
 
-  const int channel = item * V;
   in += a.d_inner + channel;
-  float taps[kTaps][V], bias[V], past[kTaps - 1][V];
-  load_taps<V>(a.weight, channel, a.width, taps);
+  float bias[V], past[kTaps - 1][V];
 #pragma unroll
   for (int i = 0; i < V; ++i) bias[i] = a.bias[channel + i];
 #pragma unroll
   for (int k = 0; k < kTaps - 1; ++k) {
     const int l = begin - (kTaps - 1) + k, row = l + a.width - 1;
 #pragma unroll
-    for (int i = 0; i < V; ++i) {
-      past[k][i] = 0;
-      if (l >= 0) {
-        past[k][i] = to_float(in[a.rows.element(l) + i]);
-      } else if (a.state != nullptr && row >= 0) {
-        past[k][i] = a.state[(sequence * (a.width - 1) + row) * a.channels + channel + i];
-      }
+    for (int i = 0; i < V; ++i) past[k][i] = 0;
+    if (l >= 0) {
+      load_floats(in + a.rows.element(l), past[k]);
+    } else if (a.state != nullptr && row >= 0) {
+      load_floats(a.state + (sequence * (a.width - 1) + row) * a.channels + channel, past[k]);
     }
   }
   T* out = a.xbc + sequence * length * a.channels + channel;
@@ -98,9 +79,10 @@ __global__ void __launch_bounds__(kThreads) conv_kernel(ConvArguments<T> a, int 
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads) conv_state_kernel(const T* in, const float* before, float* after,
-                                                              Rows rows, int at, int channels, int width) {
-  const int channel = static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x);
+__global__ void __launch_bounds__(kConvThreads)
+    conv_state_kernel(const T* in, const float* before, float* after, Rows rows, int at, int channels,
+                      int width) {
+  const int channel = static_cast<int>(blockIdx.y) * kConvThreads + static_cast<int>(threadIdx.x);
   if (channel >= channels) return;
   const int64_t sequence = blockIdx.x / (width - 1);
   const int row = static_cast<int>(blockIdx.x % (width - 1));
@@ -138,9 +120,9 @@ cudaError_t launch_conv_forward(const MixerShape& shape, const Strided& zxbcdt, 
     const int items = shape.conv_channels() / (packs ? V : 1) + shape.heads();
     const int pieces = (shape.length + kPiece - 1) / kPiece;
     const dim3 grid(static_cast<unsigned>(shape.sequences() * pieces),
-                    static_cast<unsigned>((items + kThreads - 1) / kThreads));
-    return launch(packs ? conv_kernel<T, V> : conv_kernel<T, 1>, grid, kThreads, 0, stream, arguments,
-                  pieces);
+                    static_cast<unsigned>((items + kConvThreads - 1) / kConvThreads));
+    return launch(packs ? conv_kernel<T, V> : conv_kernel<T, 1>, grid, kConvThreads,
+                  taps_shared_bytes(packs ? V : 1), stream, arguments, pieces);
   });
 }
 
@@ -149,8 +131,8 @@ cudaError_t launch_conv_state(const MixerShape& shape, const Strided& zxbcdt, co
   return with_scalar(shape.scalar, [&](auto scalar) {
     using T = decltype(scalar);
     const dim3 grid(static_cast<unsigned>(shape.sequences() * (shape.conv_width - 1)),
-                    static_cast<unsigned>((shape.conv_channels() + kThreads - 1) / kThreads));
-    return launch(conv_state_kernel<T>, grid, kThreads, 0, stream,
+                    static_cast<unsigned>((shape.conv_channels() + kConvThreads - 1) / kConvThreads));
+    return launch(conv_state_kernel<T>, grid, kConvThreads, 0, stream,
                   static_cast<const T*>(zxbcdt.data) + shape.d_inner, before, after, Rows(shape, zxbcdt), at,
                   shape.conv_channels(), shape.conv_width);
   });

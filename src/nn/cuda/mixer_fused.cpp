@@ -3,6 +3,7 @@
 #include <c10/core/DeviceGuard.h>
 #include <torch/torch.h>
 
+#include <cstdint>
 #include <string>
 
 #include "core/error.h"
@@ -26,6 +27,13 @@ Strided strided(const Tensor& in) { return {in.data_ptr(), in.stride(0), in.stri
 
 const float* floats(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
 void* data_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr() : nullptr; }
+
+/// Contiguous and aligned as the kernels' vector loads want it (a slice may start anywhere).
+Tensor vectorizable(const Tensor& tensor) {
+  if (!tensor.defined()) return tensor;
+  const Tensor contiguous = tensor.contiguous();
+  return reinterpret_cast<uintptr_t>(contiguous.data_ptr()) % 32 == 0 ? contiguous : contiguous.clone();
+}
 
 /// What the convolution leaves for the scan.
 struct Convolved {
@@ -178,7 +186,7 @@ struct FusedMixer : torch::autograd::Function<FusedMixer> {
     const c10::DeviceGuard guard(saved[0].device());
     const Gradients d =
         run_backward(shape, saved[0], saved[1], {saved[2], saved[3], saved[4], saved[5], saved[6], saved[7]},
-                     d_out[0].to(saved[0].scalar_type()).contiguous(), current_stream(saved[0]));
+                     vectorizable(d_out[0].to(saved[0].scalar_type())), current_stream(saved[0]));
     const MixerWeights& w = d.weights;
     return {d.zxbcdt, w.conv_weight, w.conv_bias, w.dt_bias, w.A_log, w.D, w.norm_weight, {}, {}};
   }
@@ -217,10 +225,7 @@ Tensor mixer_core_fused(const Tensor& zxbcdt, const MixerWeights& weights, const
   const MixerShape shape = mixer_shape(zxbcdt, sizes, direction);
   const cudaStream_t stream = current_stream(zxbcdt);
   MixerState before;
-  if (state != nullptr) {
-    if (state->conv.defined()) before.conv = state->conv.contiguous();
-    if (state->ssm.defined()) before.ssm = state->ssm.contiguous();
-  }
+  if (state != nullptr) before = {vectorizable(state->conv), vectorizable(state->ssm)};
   const Convolved convolved = run_conv(shape, zxbcdt, w, before.conv, stream);
   const Tensor y = run_scan(shape, convolved, w, before.ssm, stream);
   if (state != nullptr && state_at > 0) {
