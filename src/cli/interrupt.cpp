@@ -40,9 +40,7 @@ void clean_up_on_signal() {
   _exit(128 + number);
 }
 
-}  // namespace
-
-void install_interrupt_cleanup() {
+void install() {
   if (pipe(signal_pipe) != 0) {
     throw Error(ErrorCode::kFailed,
                 "Cannot make a pipe for signals: too many open files? Raise `ulimit -n`.");
@@ -58,6 +56,13 @@ void install_interrupt_cleanup() {
     if (before.sa_handler != SIG_IGN)
       sigaction(number, &action, nullptr);  // nohup and background jobs stay so
   }
+}
+
+}  // namespace
+
+void install_interrupt_cleanup() {
+  static std::once_flag installed;
+  std::call_once(installed, install);
 }
 
 PartFiles::PartFiles(std::vector<std::string> paths) : paths_(std::move(paths)) {

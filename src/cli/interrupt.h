@@ -9,7 +9,8 @@
 
 namespace bsm {
 
-/// Starts to answer the two signals. Call once, before the first PartFiles.
+/// Starts to answer the two signals, if that was not done before. Call before the first PartFiles. Throws
+/// Error(kFailed).
 void install_interrupt_cleanup();
 
 /// Files that an interrupt removes, for as long as this object lives.

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "program.h"
+#include "cli_fixture.h"
 
 namespace bsm::test {
 namespace {
@@ -109,18 +109,18 @@ TEST_F(EvaluateTest, ModelScoresWhatSeparateWrites) {
 
 TEST_F(EvaluateTest, StreamWithTheWholeSongAsLookaheadEqualsOffline) {
   make_songs();
-  const auto offline = evaluate({"--model", tiny_model(), "--device", "cpu"});
-  const auto whole =
-      evaluate({"--model", tiny_model(), "--device", "cpu", "--stream", "hop=1s,lookahead=3s,mode=carry"});
-  const auto near = evaluate({"--model", tiny_model(), "--device", "cpu", "--stream",
-                              "hop=50,lookahead=10ms,context=100,mode=rolling"});
+  const auto offline = evaluate({"--model", tiny_model(), "--device", "cpu", "--threads", "1"});
+  const auto whole = evaluate({"--model", tiny_model(), "--device", "cpu", "--threads", "1", "--stream",
+                               "hop=1s,lookahead=3s,mode=carry"});
+  const auto near = evaluate({"--model", tiny_model(), "--device", "cpu", "--threads", "1", "--stream",
+                              "hop=200,lookahead=10ms,context=100,mode=rolling"});
   const auto score = [](const nlohmann::json& report) {
     return report["balances"][0]["songs"][0]["vocals"]["uSDR"].get<double>();
   };
   EXPECT_NEAR(score(whole), score(offline), 1e-3);
   EXPECT_NE(score(near), score(offline));
   EXPECT_EQ(near["streaming"]["mode"], "rolling");
-  EXPECT_NEAR(near["streaming"]["hop_ms"], 1000.0 * 128 * 18 / kRate, 1e-9);  // rounded up to whole frames
+  EXPECT_NEAR(near["streaming"]["hop_ms"], 1000.0 * 128 * 69 / kRate, 1e-9);  // rounded up to whole frames
 }
 
 TEST_F(EvaluateTest, MusdbLayoutSumsTheParts) {

@@ -3,8 +3,8 @@
 #include <fstream>
 
 #include "cli/registry.h"
+#include "cli_fixture.h"
 #include "io/safetensors.h"
-#include "program.h"
 
 namespace bsm::test {
 namespace {

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "program.h"
+#include "cli_fixture.h"
 
 namespace bsm::test {
 namespace {

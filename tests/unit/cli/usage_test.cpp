@@ -1,7 +1,7 @@
 // The command line as a whole: help, version, usage errors, the default model.
 #include <filesystem>
 
-#include "program.h"
+#include "cli_fixture.h"
 
 namespace bsm::test {
 namespace {
@@ -20,7 +20,7 @@ TEST_F(UsageTest, HelpListsEveryCommandAndExitsWithZero) {
 }
 
 TEST_F(UsageTest, VersionNamesProgramAndLibraries) {
-  const Result result = run_program({"--version"});
+  const Result result = run_process({"--version"});
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.out.rfind("bsmamba2 ", 0), 0u) << result.out;
   EXPECT_NE(result.out.find("LibTorch"), std::string::npos) << result.out;
@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(UsageTest, DefaultModelIsFoundInTheNamedFolder) {
   std::filesystem::copy(tiny_model(), path("models/bsmamba2-live.safetensors"));
   write_wav(path("song.wav"), noise(2, 100, 1));
-  const Result result = run_program({"separate", path("song.wav"), "-o", path("out"), "--device", "cpu"},
+  const Result result = run_process({"separate", path("song.wav"), "-o", path("out"), "--device", "cpu"},
                                     {{"BSMAMBA2_MODEL_DIR", path("models")}});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_TRUE(exists("out/song.vocals.flac"));
@@ -61,7 +61,7 @@ TEST_F(UsageTest, DefaultModelIsFoundInTheNamedFolder) {
 
 TEST_F(UsageTest, MissingDefaultModelIsNamed) {
   write_wav(path("song.wav"), noise(2, 100, 1));
-  const Result result = run_program({"separate", path("song.wav"), "-o", path("out")},
+  const Result result = run_process({"separate", path("song.wav"), "-o", path("out")},
                                     {{"BSMAMBA2_MODEL_DIR", path("nowhere")}});
   EXPECT_EQ(result.status, 1);
   EXPECT_NE(result.err.find(path("nowhere") + "/bsmamba2-live.safetensors"), std::string::npos) << result.err;

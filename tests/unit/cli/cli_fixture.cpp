@@ -1,4 +1,4 @@
-#include "program.h"
+#include "cli_fixture.h"
 
 #include <glib.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <fstream>
 #include <random>
 
+#include "cli/program.h"
 #include "io/audio_file.h"
 
 namespace bsm::test {
@@ -38,7 +39,18 @@ int exit_status(int wait_status) {
 
 }  // namespace
 
-Result run_program(const std::vector<std::string>& arguments,
+Result run_program(const std::vector<std::string>& arguments) {
+  const auto vector = argument_vector(arguments);
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Result result;
+  result.status = bsm::run_program(static_cast<int>(vector.size()) - 1, vector.data());
+  result.err = testing::internal::GetCapturedStderr();
+  result.out = testing::internal::GetCapturedStdout();
+  return result;
+}
+
+Result run_process(const std::vector<std::string>& arguments,
                    const std::map<std::string, std::string>& environment) {
   gchar** variables = g_get_environ();
   for (const auto& [name, value] : environment) {

@@ -1,4 +1,5 @@
-// Runs the built program on files of a temporary folder.
+// Runs the program on files of a temporary folder: as a function where its output is what matters, as a
+// process (which loads LibTorch, half a second) where the process is.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,8 +21,11 @@ struct Result {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-/// Runs `bsmamba2 arguments...`; `environment` is added to that of the test.
-Result run_program(const std::vector<std::string>& arguments,
+/// Runs `bsmamba2 arguments...` inside the test.
+Result run_program(const std::vector<std::string>& arguments);
+
+/// Runs the built program; `environment` is added to that of the test.
+Result run_process(const std::vector<std::string>& arguments,
                    const std::map<std::string, std::string>& environment = {});
 
 /// Starts the program without waiting; its output goes to the test's. Returns its process id.
