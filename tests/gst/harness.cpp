@@ -284,8 +284,10 @@ void expect_separated(const std::vector<float>& input, const std::vector<float>&
 void ElementTest::TearDown() {
   engine().block_open = false;
   engine().block_push = false;
-  EXPECT_TRUE(eventually([] { return engine().open_streams == 0 && engine().open_models == 0; }))
-      << engine().open_streams << " streams, " << engine().open_models << " models left open";
+  EXPECT_TRUE(eventually([] {
+    return engine().blocked == 0 && engine().open_streams == 0 && engine().open_models == 0;
+  })) << engine().open_streams
+      << " streams, " << engine().open_models << " models left open";
 }
 
 }  // namespace bsm::test

@@ -96,7 +96,7 @@ TEST_F(States, NullDoesNotWaitForTheEngine) {
     // The element is gone; the worker is not.
     EXPECT_EQ(engine().blocked, 1);
     (loading ? engine().block_open : engine().block_push) = false;
-    EXPECT_TRUE(eventually([] { return engine().open_models == 0 && engine().open_streams == 0; }));
+    EXPECT_TRUE(eventually([] { return engine().blocked == 0 && engine().open_models == 0; }));
   }
 }
 
