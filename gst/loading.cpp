@@ -50,13 +50,13 @@ void Worker::load_model() {
                         "The model " + session_.model_file +
                             " describes itself with impossible sizes. Choose another model file."};
   } catch (const EngineError& error) {
+    load_failed_ = true;
     if (session_.stopped() || error.status == BSM_ERROR_CANCELLED) {
       progress(session_, GST_PROGRESS_TYPE_CANCELED, kLoadCode, "Loading was cancelled");
       if (session_.stopped()) return;
     } else {
       progress(session_, GST_PROGRESS_TYPE_ERROR, kLoadCode, error.message);
     }
-    load_failed_ = true;
     fail(error, "loading the model", true);
     return;
   }

@@ -176,7 +176,8 @@ TEST_F(FlushSeek, RandomFlushingSeeksEndInAsyncDone) {
       std::this_thread::sleep_for(std::chrono::milliseconds(generator() % 4));
     }
     gint64 position = 0;
-    EXPECT_TRUE(gst_element_query_position(pipeline.get(), GST_FORMAT_TIME, &position));
+    EXPECT_TRUE(
+        eventually([&] { return gst_element_query_position(pipeline.get(), GST_FORMAT_TIME, &position); }));
   }
 }
 
