@@ -45,8 +45,10 @@ void parallel_over(int64_t count, int64_t grain, const Body& body) {
   Tensor index = at::arange(count, at::kLong);
   at::TensorIterator iterator = at::TensorIterator::nullary_op(index);
   iterator.for_each(
-      [&](char** data, const int64_t* strides, int64_t n) {
-        for (int64_t i = 0; i < n; ++i) body(*reinterpret_cast<const int64_t*>(data[0] + i * strides[0]));
+      [&](char** data, const int64_t* strides, int64_t columns, int64_t rows) {
+        for (int64_t row = 0; row < rows; ++row)
+          for (int64_t column = 0; column < columns; ++column)
+            body(*reinterpret_cast<const int64_t*>(data[0] + row * strides[1] + column * strides[0]));
       },
       grain);
 }

@@ -67,6 +67,20 @@ inline Vec clamp(Vec a, float lo, float hi) {
 #endif
 }
 
+#if defined(__FMA__)
+/// a * b - c with one rounding. Compilers fuse as they like: where that decides the precision it must be
+/// asked for.
+inline Vec fused_multiply_subtract(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return _mm512_fmsub_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmsub_ps(a, b, c);
+#else
+  return _mm_fmsub_ps(a, b, c);
+#endif
+}
+#endif
+
 inline float sum(Vec v) {
   float s[kLanes];
   __builtin_memcpy(s, &v, sizeof v);
@@ -83,7 +97,7 @@ inline Vec exp(Vec x) {
   constexpr float kRound = 12582912.0f;     // 1.5 * 2^23: adding it rounds to an integer,
   const Vec shifted = x * kLog2E + kRound;  // which then sits in the low bits
 #if defined(__FMA__)
-  const Vec f = x * kLog2E - (shifted - kRound);
+  const Vec f = fused_multiply_subtract(x, broadcast(kLog2E), shifted - kRound);
 #else
   // Without a fused multiply-add the product would be rounded: ln2 in two parts, n * 0.693359375 is exact.
   const Vec n = shifted - kRound;
