@@ -66,8 +66,10 @@ struct Priv {
 
   // Guarded by the object lock.
   Settings settings;
-  std::shared_ptr<Session> session;  ///< while PAUSED or PLAYING
   guint32 last_seek_seqnum = GST_SEQNUM_INVALID;
+
+  std::mutex session_mutex;
+  std::shared_ptr<Session> session;  ///< while PAUSED or PLAYING; guarded by session_mutex
 
   // NULL->READY sets them, READY->NULL clears them; state changes are serialised by the state lock.
   const BsmEngineApi* engine = nullptr;

@@ -89,10 +89,8 @@ Priv::Priv(GstBsMamba2Sep* self)
 }
 
 std::shared_ptr<Session> current_session(GstBsMamba2Sep* self) {
-  GST_OBJECT_LOCK(self);
-  std::shared_ptr<Session> session = self->priv->session;
-  GST_OBJECT_UNLOCK(self);
-  return session;
+  const std::lock_guard lock(self->priv->session_mutex);
+  return self->priv->session;
 }
 
 OwnLatency current_latency(GstBsMamba2Sep* self) {
@@ -128,19 +126,22 @@ void start_session(GstBsMamba2Sep* self) {
   p.flow.reset();
   GST_OBJECT_LOCK(self);
   const Settings snapshot = p.settings;
-  GST_OBJECT_UNLOCK(self);
-  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model_file, snapshot);
-  GST_OBJECT_LOCK(self);
-  p.session = session;
   p.last_seek_seqnum = GST_SEQNUM_INVALID;
   GST_OBJECT_UNLOCK(self);
+  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model_file, snapshot);
+  {
+    const std::lock_guard lock(p.session_mutex);
+    p.session = session;
+  }
   session->start();
 }
 
 void end_session(GstBsMamba2Sep* self) {
-  GST_OBJECT_LOCK(self);
-  const std::shared_ptr<Session> session = std::exchange(self->priv->session, nullptr);
-  GST_OBJECT_UNLOCK(self);
+  std::shared_ptr<Session> session;
+  {
+    const std::lock_guard lock(self->priv->session_mutex);
+    session.swap(self->priv->session);
+  }
   if (!session) return;
   session->stop();
   session->finish();
