@@ -47,13 +47,15 @@ BandSplit::BandSplit(const ModelConfig& config) : runs_(band_runs(config)) {
 std::vector<BandSplit::Stacked> BandSplit::stack(torch::Dtype dtype) const {
   std::vector<Stacked> stacked;
   for (const BandRun& run : runs_) {
-    std::vector<Tensor> weights, biases;
+    std::vector<Tensor> weights, gammas, biases;
     for (int64_t k = run.first_band; k < run.first_band + run.bands; ++k) {
-      weights.push_back(linears_[k]->weight *
-                        (norms_[k]->values * std::sqrt(static_cast<double>(run.width))));
+      weights.push_back(linears_[k]->weight);
+      gammas.push_back(norms_[k]->values);
       biases.push_back(linears_[k]->bias);
     }
-    stacked.push_back({stack_transposed(weights).to(dtype), torch::stack(biases).unsqueeze(1).to(dtype)});
+    const Tensor factors = torch::stack(gammas).unsqueeze(2) * std::sqrt(static_cast<double>(run.width));
+    stacked.push_back(
+        {(stack_transposed(weights) * factors).to(dtype), torch::stack(biases).unsqueeze(1).to(dtype)});
   }
   return stacked;
 }

@@ -176,6 +176,28 @@ void ModelConfig::validate() const {
   }
 }
 
+int64_t ModelConfig::parameter_count() const {
+  const int64_t D = dim, hidden = int64_t{mask_expand} * dim;
+  const auto mamba2_block = [&](int64_t branches) {
+    const int64_t convolution = int64_t{conv_channels()} * (mamba2.conv_width + 1);
+    const int64_t branch = D + in_proj_width() * D + convolution + 3 * heads() + d_inner() + D * d_inner();
+    return branches * (branch + D * D) + D;
+  };
+  const auto transformer_block = [&] {
+    const int64_t inner = int64_t{transformer.heads} * transformer.head_dim, ff = transformer.ff_expand * D;
+    const int64_t attention = D + 3 * inner * D + transformer.heads * (D + 1) + D * inner;
+    return attention + D + ff * (D + 1) + D * (ff + 1);
+  };
+  int64_t count = D;  // final norm
+  for (const int bins : band_bins) {
+    const int64_t width = int64_t{2} * channels * bins;
+    count += width + D * (width + 1);
+    count += static_cast<int64_t>(stems.size()) * (hidden * (D + 1) + 2 * width * (hidden + 1));
+  }
+  if (kind == BlockKind::kTransformer) return count + 2 * depth * transformer_block();
+  return count + depth * (mamba2_block(time_direction == TimeDirection::kBoth ? 2 : 1) + mamba2_block(2));
+}
+
 std::string ModelConfig::to_json() const {
   const Json json = {
       {"kind", name_of(kind, kKindNames)},

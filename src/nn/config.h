@@ -53,6 +53,9 @@ struct ModelConfig {
   /// Channels of the convolution: [x | B | C].
   int conv_channels() const { return d_inner() + 2 * mamba2.state; }
 
+  /// Learned values of such a network, in closed form: known before anything is allocated.
+  int64_t parameter_count() const;
+
   /// The 62 bands of the paper, for 1025 bins.
   static std::vector<int> default_band_bins();
 

@@ -10,6 +10,18 @@ namespace bsm {
 
 using torch::Tensor;
 
+namespace {
+
+/// Every in-place change of a tensor (an optimizer's step, a copy) counts its version one up.
+int64_t version_of(const std::vector<Tensor>& tensors) {
+  int64_t version = 0;
+  for (const Tensor& tensor : tensors)
+    if (!tensor.is_inference()) version += static_cast<int64_t>(tensor._version());
+  return version;
+}
+
+}  // namespace
+
 struct SeparationNetworkImpl::Impl {
   std::shared_ptr<BandSplit> band_split;
   struct Layer {
@@ -21,8 +33,10 @@ struct SeparationNetworkImpl::Impl {
 
   torch::Dtype dtype = torch::kFloat32;
   ActivationHook hook;
-  int64_t prepared_version =
-      -1;  // of the parameters from which inference weights were derived; -1: there are none
+  // The parameters from which inference weights were derived, and their version then; empty: nothing was
+  // derived.
+  std::vector<Tensor> prepared_from;
+  int64_t prepared_version = 0;
 };
 
 SeparationNetworkImpl::SeparationNetworkImpl(const ModelConfig& config)
@@ -53,8 +67,8 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
   TORCH_CHECK(frames.numel() > 0, "Network input is empty: ", frames.sizes());
   TORCH_CHECK(state == nullptr || config_.kind == BlockKind::kMamba2,
               "A bsroformer network has no state to carry; give it whole signals");
-  TORCH_CHECK(at::GradMode::is_enabled() || impl_->prepared_version < 0 ||
-                  impl_->prepared_version == parameter_version(),
+  TORCH_CHECK(at::GradMode::is_enabled() || impl_->prepared_from.empty() ||
+                  impl_->prepared_version == version_of(impl_->prepared_from),
               "The parameters changed after prepare_inference(); call it again");
   if (state != nullptr) state->time_blocks.resize(impl_->layers.size());
   const auto observe = [&](const std::string& name, const Tensor& activation) {
@@ -101,7 +115,8 @@ void SeparationNetworkImpl::prepare_inference() {
   }
   for (auto& estimator : impl_->mask_estimators)
     estimator->prepare_inference(impl_->dtype, impl_->final_norm->values);
-  impl_->prepared_version = parameter_version();
+  impl_->prepared_from = parameters();
+  impl_->prepared_version = version_of(impl_->prepared_from);
 }
 
 void SeparationNetworkImpl::discard_prepared() {
@@ -111,17 +126,10 @@ void SeparationNetworkImpl::discard_prepared() {
     layer.band->discard_prepared();
   }
   for (auto& estimator : impl_->mask_estimators) estimator->discard_prepared();
-  impl_->prepared_version = -1;
+  impl_->prepared_from.clear();
 }
 
 void SeparationNetworkImpl::set_activation_hook(ActivationHook hook) { impl_->hook = std::move(hook); }
-
-int64_t SeparationNetworkImpl::parameter_version() const {
-  int64_t version = 0;  // every in-place change (an optimizer's step, a copy) counts one version up
-  for (const Tensor& parameter : parameters())
-    if (!parameter.is_inference()) version += static_cast<int64_t>(parameter._version());
-  return version;
-}
 
 Tensor apply_masks(const Tensor& masks, const Tensor& frames) {
   const auto sizes = masks.sizes();

@@ -54,8 +54,6 @@ class SeparationNetworkImpl : public torch::nn::Module {
   void set_activation_hook(ActivationHook hook);
 
  private:
-  int64_t parameter_version() const;
-
   struct Impl;
   ModelConfig config_;
   std::unique_ptr<Impl> impl_;

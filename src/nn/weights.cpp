@@ -16,7 +16,8 @@ using torch::Tensor;
 namespace {
 
 constexpr const char* kConfigKey = "config";
-constexpr size_t kListedNames = 8;  // of each kind of mismatch; a foreign file would fill screens
+constexpr int64_t kSmallNetwork = 1 << 20;  // parameters; below, a mismatch is better told tensor by tensor
+constexpr size_t kListedNames = 8;          // of each kind of mismatch; a foreign file would fill screens
 
 /// Parameters and stored buffers under their published names.
 torch::OrderedDict<std::string, Tensor> stored_tensors(const SeparationNetwork& network) {
@@ -142,6 +143,14 @@ SeparationNetwork make_random_network(const ModelConfig& config, uint64_t seed) 
 SeparationNetwork load_network(const std::string& path) {
   const Checkpoint checkpoint = Checkpoint::open(path);
   const ModelConfig config = config_of(checkpoint);
+  // A file cannot make the network larger than itself: a hostile configuration must not exhaust the memory.
+  int64_t held = 0;
+  for (const TensorEntry& tensor : checkpoint.tensors()) held += tensor.elements();
+  if (config.parameter_count() / 2 > held + kSmallNetwork)
+    throw Error(ErrorCode::kWrongType, path + ": its configuration describes a network of " +
+                                           std::to_string(config.parameter_count()) +
+                                           " parameters, but the file holds " + std::to_string(held) +
+                                           " values. The file is incomplete or damaged; get it again.");
   SeparationNetwork network = make_network(config);
   load_weights(network, checkpoint);
   network->eval();

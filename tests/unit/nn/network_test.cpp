@@ -23,6 +23,16 @@ TEST(ParameterCount, OfThePublishedBsRoformer) {
   EXPECT_EQ(parameter_count(SeparationNetwork(config)), 72173292);
 }
 
+TEST(ParameterCount, IsKnownBeforeTheNetworkIsMade) {
+  ModelConfig config = small_config();
+  EXPECT_EQ(config.parameter_count(), parameter_count(SeparationNetwork(config)));
+  config.time_direction = TimeDirection::kForward;
+  config.stems = {"a", "b"};
+  EXPECT_EQ(config.parameter_count(), parameter_count(SeparationNetwork(config)));
+  config = small_config(BlockKind::kTransformer);
+  EXPECT_EQ(config.parameter_count(), parameter_count(SeparationNetwork(config)));
+}
+
 struct Variant {
   const char* name;
   ModelConfig config;

@@ -173,6 +173,13 @@ TEST_F(Weights, ForeignFilesAreNamed) {
             std::string::npos);
 }
 
+TEST_F(Weights, ConfigurationsFarLargerThanTheFileAreNotBuilt) {
+  const std::string huge = R"({"dim": 4096, "depth": 128, "mamba2": {"expand": 16}})";
+  const std::string message =
+      load_error(write({{"final_norm.gamma", torch::ones({4096})}}, {{"config", huge}}));
+  EXPECT_NE(message.find("holds 4096 values"), std::string::npos) << message;
+}
+
 TEST_F(Weights, FailedLoadChangesNothing) {
   SeparationNetwork network = perturbed_network(small_config(), 47);
   const TensorMap before = tensors_of(network);
