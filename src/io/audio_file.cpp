@@ -112,6 +112,8 @@ AudioWriter::AudioWriter(const std::string& path, AudioFormat format, int sample
   if (!impl_->file) throw write_error(impl_->part.part_path(), sf_strerror(nullptr));
   if (format == AudioFormat::kWavFloat32)
     sf_command(impl_->file.get(), SFC_RF64_AUTO_DOWNGRADE, nullptr, SF_TRUE);
+  else  // otherwise a FLAC file without samples would have no header either
+    sf_command(impl_->file.get(), SFC_UPDATE_HEADER_NOW, nullptr, 0);
 }
 
 AudioWriter::~AudioWriter() = default;

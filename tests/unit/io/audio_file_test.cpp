@@ -22,7 +22,7 @@ std::vector<float> noise(size_t count) {
   std::mt19937 random(3);
   std::uniform_real_distribution<float> uniform(-1.0f, 0.99f);
   std::vector<float> out(count);
-  for (float& v : out) v = uniform(random);
+  for (float& v : out) v = 0.7f * uniform(random);  // not on the grid of 24 bits
   return out;
 }
 
@@ -69,11 +69,16 @@ TEST(AudioFile, FloatWavIsExact) {
 TEST(AudioFile, TheSameAudioMakesTheSameFile) {
   const TemporaryFolder folder;  // libsndfile's PEAK chunk would hold the time of day
   const std::vector<float> samples = noise(1000);
-  for (const auto format : {AudioFormat::kFlac24, AudioFormat::kWavFloat32}) {
+  const auto write = [&](AudioFormat format) {
     AudioWriter writer(folder / "x", format, 44100, 1);
     writer.write(samples.data(), 1000);
     writer.close();
-    EXPECT_EQ(test::read_file(folder / "x").find("PEAK"), std::string::npos);
+    return test::read_file(folder / "x");
+  };
+  for (const auto format : {AudioFormat::kFlac24, AudioFormat::kWavFloat32}) {
+    const std::string first = write(format);
+    EXPECT_EQ(first.find("PEAK"), std::string::npos);
+    EXPECT_TRUE(first == write(format));
   }
 }
 
@@ -115,7 +120,6 @@ TEST(AudioFile, AnyNumberOfFramesIsKept) {
   const TemporaryFolder folder;
   for (const auto format : {AudioFormat::kFlac24, AudioFormat::kWavFloat32})
     for (const int64_t frames : {0, 1, 2, 65535, 65536, 65537}) {
-      if (frames == 0 && format == AudioFormat::kFlac24) continue;  // see the next test
       const std::vector<float> samples(static_cast<size_t>(frames), 0.5f);
       AudioWriter writer(folder / "x", format, 44100, 1);
       writer.write(samples.data(), frames);

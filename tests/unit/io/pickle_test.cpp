@@ -175,11 +175,11 @@ TEST(Pickle, LengthsAreCheckedBeforeUse) {
 
 TEST(Pickle, MisusedInstructionsAreRefused) {
   for (const std::string& body :
-       {""s,         "0"s,      "1"s,     "2"s,      "a"s,      "Na"s,        "(e"s,         "e"s,
-        "t"s,        "\x85"s,   "N\x86"s, "s"s,      "Ns"s,     "u"s,         "R"s,          "NR"s,
-        "b"s,        "Nb"s,     "Q"s,     "q\1"s,    "h\1"s,    "j\1\0\0\0"s, "\x93"s,       "NN\x93"s,
-        "\x81"s,     "}(Nu"s,   "](NNu"s, "}(Ne"s,   "}NNNa"s,  "N(N\x85R"s,  "I1\n"s,       "P1\n"s,
-        "i a\nb\n"s, "\x82\1"s, "\x97"s,  "\x80\1"s, "\x80\6"s, "cos"s,       "cos\nsystem"s})
+       {""s,     "0"s,        "1"s,      "2"s,    "a"s,      "Na"s,        "(e"s,      "e"s,
+        "t"s,    "\x85"s,     "N\x86"s,  "s"s,    "Ns"s,     "u"s,         "R"s,       "NR"s,
+        "b"s,    "Nb"s,       "Q"s,      "q\1"s,  "h\1"s,    "j\1\0\0\0"s, "\x93"s,    "NN\x93"s,
+        "\x81"s, "}(Nu"s,     "](NNu"s,  "}(Ne"s, "}NNNa"s,  "N(N\x85R"s,  "N(\x85t"s, "I1\n"s,
+        "P1\n"s, "i a\nb\n"s, "\x82\1"s, "\x97"s, "\x80\1"s, "\x80\6"s,    "cos"s,     "cos\nsystem"s})
     refusal("\x80\x02" + body + ".");
 }
 
