@@ -68,6 +68,16 @@ std::shared_ptr<const Model> random_model(const ModelConfig& config, unsigned se
   return Model::wrap(std::move(impl));
 }
 
+std::shared_ptr<const Model> overflowing_model(const ModelConfig& config) {
+  auto model = random_model(config);
+  {
+    const torch::NoGradGuard no_grad;
+    model->impl().network->named_parameters()["final_norm.gamma"].fill_(3e38f);
+  }
+  model->impl().network->prepare_inference();
+  return model;
+}
+
 AudioBuffer random_mixture(int channels, int64_t frames, unsigned seed) {
   AudioBuffer audio(channels, frames);
   std::mt19937 generator(seed);

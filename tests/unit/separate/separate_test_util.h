@@ -19,6 +19,9 @@ ModelConfig small_config();
 /// Weights drawn from `seed`, on the CPU.
 std::shared_ptr<const Model> random_model(const ModelConfig& config, unsigned seed = 1);
 
+/// A random model of finite weights, some so large that its estimates are not finite.
+std::shared_ptr<const Model> overflowing_model(const ModelConfig& config);
+
 /// Uniform noise under slowly moving gains, so that no two windows look alike.
 AudioBuffer random_mixture(int channels, int64_t frames, unsigned seed = 2);
 
