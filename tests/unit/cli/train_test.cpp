@@ -32,8 +32,8 @@ TEST_F(TrainTest, TrainedModelSeparates) {
   EXPECT_NE(trained.out.find("validation uSDR"), std::string::npos) << trained.out;
   write_wav(path("song.wav"), noise(2, 5000, 5));
   for (const char* model : {"run/last.safetensors", "run/best.safetensors"}) {
-    const Result separated =
-        run_program({"separate", path("song.wav"), "-o", path("out"), "--model", path(model)});
+    const Result separated = run_program(
+        {"separate", path("song.wav"), "-o", path("out"), "--model", path(model), "--threads", "1"});
     EXPECT_EQ(separated.status, 0) << separated.err;
   }
   const Result info = run_program({"info", path("run/last.safetensors"), "--json"});
