@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "nn/pair_weights.h"
+
 namespace bsm {
 
 using torch::Tensor;
@@ -101,26 +103,11 @@ class Mamba2PairBlock : public AxisBlock {
 
   Tensor forward(const Tensor& x, MixerState* state, int64_t state_at) override {
     const bool inference = !at::GradMode::is_enabled();
-    const Folded w = inference && prepared_ ? *prepared_ : fold();
-    const int64_t B = x.size(0), T = x.size(1), K = x.size(2), E = sizes_.in_proj_width();
-    const int64_t outer = axis_ == Axis::kTime ? B : B * T, inner = axis_ == Axis::kTime ? K : 1;
-    const int64_t L = axis_ == Axis::kTime ? T : K;
-
-    const Tensor flat = x.reshape({B * T * K, dim_});
-    const Tensor zxbcdt =
-        rms_norm(flat).to(dtype_).matmul(w.in).view({outer, L, inner, -1});  // [.., E or 2E]
-    const Tensor core_f =
-        mixer_core(zxbcdt.narrow(3, 0, E), w.core_f, sizes_, Direction::kForward, state, state_at);
-
-    Tensor y = torch::addmm(w.bias, flat.to(dtype_), w.residual);  // [B*T*K, D]
-    y.addmm_(core_f.view({B * T * K, sizes_.d_inner}), w.out_f);
-    if (both_) {
-      const Tensor core_b = mixer_core(zxbcdt.narrow(3, E, E), w.core_b, sizes_, Direction::kBackward);
-      y.addmm_(core_b.view({B * T * K, sizes_.d_inner}), w.out_b);
-    }
-    // "+ x" is not folded into w.residual: the stream keeps float32 precision whatever the products compute
-    // in.
-    return (flat + y).view({B, T, K, dim_});
+    const PairWeights w = inference && prepared_ ? *prepared_ : fold();
+    const int64_t B = x.size(0), T = x.size(1), K = x.size(2);
+    const Tensor sequences =
+        axis_ == Axis::kTime ? x.view({B, T, K, dim_}) : x.view({B * T, K, 1, dim_});  // [outer, L, inner, D]
+    return plain(sequences, w, state, state_at).view(x.sizes());
   }
 
   void set_compute_dtype(torch::Dtype dtype) override {
@@ -130,7 +117,7 @@ class Mamba2PairBlock : public AxisBlock {
 
   void prepare_inference() override {
     torch::NoGradGuard no_grad;
-    Folded folded = fold();
+    PairWeights folded = fold();
     for (MixerWeights* core : {&folded.core_f, &folded.core_b})
       for (Tensor* tensor :
            {&core->conv_weight, &core->conv_bias, &core->dt_bias, &core->A_log, &core->D, &core->norm_weight})
@@ -141,17 +128,28 @@ class Mamba2PairBlock : public AxisBlock {
   void discard_prepared() override { prepared_.reset(); }
 
  private:
-  struct Folded {
-    Tensor in;        // [D, E or 2E]
-    Tensor residual;  // [D, D]
-    Tensor bias;      // [D]
-    Tensor out_f;     // [d_inner, D]
-    Tensor out_b;     // [d_inner, D]
-    MixerWeights core_f, core_b;
-  };
+  /// In plain operators: differentiable, any device and dtype.
+  Tensor plain(const Tensor& x, const PairWeights& w, MixerState* state, int64_t state_at) const {
+    const int64_t outer = x.size(0), L = x.size(1), inner = x.size(2), E = sizes_.in_proj_width();
+    const Tensor flat = x.view({-1, dim_});  // [S*L, D]
+    const Tensor zxbcdt =
+        rms_norm(flat).to(dtype_).matmul(w.in).view({outer, L, inner, -1});  // [.., E or 2E]
+    const Tensor core_f =
+        mixer_core(zxbcdt.narrow(3, 0, E), w.core_f, sizes_, Direction::kForward, state, state_at);
 
-  Folded fold() const {
-    Folded folded;
+    Tensor y = torch::addmm(w.bias, flat.to(dtype_), w.residual);  // [S*L, D]
+    y.addmm_(core_f.view({-1, sizes_.d_inner}), w.out_f);
+    if (w.both_directions()) {
+      const Tensor core_b = mixer_core(zxbcdt.narrow(3, E, E), w.core_b, sizes_, Direction::kBackward);
+      y.addmm_(core_b.view({-1, sizes_.d_inner}), w.out_b);
+    }
+    // "+ x" is not folded into w.residual: the stream keeps float32 precision whatever the products compute
+    // in.
+    return flat + y;
+  }
+
+  PairWeights fold() const {
+    PairWeights folded;
     const Tensor linear = linear_->weight.squeeze(2);  // [2D, D]
     const Tensor W_f = linear.slice(0, 0, dim_);
     Tensor in = forward_->scaled_in_proj(), residual = W_f;
@@ -177,7 +175,7 @@ class Mamba2PairBlock : public AxisBlock {
   torch::Dtype dtype_ = torch::kFloat32;
   std::shared_ptr<MixerBranch> forward_, backward_;
   std::shared_ptr<Affine> linear_;
-  std::optional<Folded> prepared_;
+  std::optional<PairWeights> prepared_;
 };
 
 }  // namespace
