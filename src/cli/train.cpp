@@ -55,8 +55,11 @@ Command add_train(CLI::App& program) {
   app->add_option("--valid", options->valid_dir,
                   "Song folders to validate on [default: valid in the data folder, if there is one]")
       ->type_name("DIR");
-  app->add_option("--minutes", options->minutes,
-                  "Stop and save after M minutes, start-up included [default: no limit]")
+  app->add_option(
+         "--minutes", options->minutes,
+         "End within M minutes from now, start-up included: the learning rate follows the rest of its "
+         "schedule over this time (with --steps: over the steps, and the limit only stops) [default: no "
+         "limit]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("M");
   app->add_option("--steps", options->steps, "Optimizer steps of the schedule [default: the configuration's]")

@@ -49,8 +49,6 @@ torch::Tensor make_eq_basis(const torch::Tensor& bin_hz) {
   return (1 - (place - knots).abs()).clamp_min(0);
 }
 
-torch::Tensor from_db(const torch::Tensor& db) { return torch::exp(db * (std::numbers::ln10 / 20)); }
-
 }  // namespace
 
 torch::Tensor pack_tracks(const TrackIndex& index, std::vector<DecodedTrack>&& tracks,
@@ -77,7 +75,13 @@ struct BatchAssembler::Parameters {
   torch::Tensor stem_gain_db;                          ///< [2B]
   torch::Tensor stem_on;                               ///< [2B]: 0 silent, 1
   torch::Tensor pause_start, pause_end, fade_samples;  ///< [B, 1] float64
-  torch::Tensor clip_db, clip_hard, band_limit_hz;     ///< [B]
+  torch::Tensor mono;                                  ///< [B]: 0, 1
+  torch::Tensor compress_db, compress_ratio, compress_release_s;  ///< [B]
+  torch::Tensor clip_db, clip_hard, band_limit_hz;                ///< [B]
+  torch::Tensor reverb_rows;                                      ///< int64: sources with reverb
+  Reverb::Rooms rooms;                                            ///< of these
+  bool any_mono = false;
+  bool any_compressed = false;
   bool any_clip = false;
 };
 
@@ -86,7 +90,8 @@ BatchAssembler::BatchAssembler(torch::Tensor packed, const AugmentConfig& augmen
     : packed_(std::move(packed)),
       balance_levels_(augment.balance_levels),
       sample_rate_hz_(sample_rate_hz),
-      segment_samples_(segment_samples) {
+      segment_samples_(segment_samples),
+      reverb_(sample_rate_hz, packed_.device()) {
   const torch::Device device = packed_.device();
   kernel_ = make_kernel().to(device);
   bin_hz_ = torch::arange(segment_samples / 2 + 1, torch::kFloat) *
@@ -98,7 +103,8 @@ BatchAssembler::BatchAssembler(torch::Tensor packed, const AugmentConfig& augmen
 
 BatchAssembler::Parameters BatchAssembler::upload(const BatchDraw& draw) const {
   constexpr int kSourceColumns = 11 + kEqKnots;
-  constexpr int kMixtureColumns = 10;
+  constexpr int kMixtureColumns = 14;
+  constexpr int kRoomColumns = 6;
   const int64_t sources = static_cast<int64_t>(draw.sources.size());
   const int64_t mixtures = static_cast<int64_t>(draw.mixtures.size());
   std::vector<double> values;
@@ -116,8 +122,19 @@ BatchAssembler::Parameters BatchAssembler::upload(const BatchDraw& draw) const {
   for (const MixtureDraw& m : draw.mixtures) {
     values.insert(values.end(), {m.vocals_db, m.instrumental_db, m.vocals_silent ? 0.0 : 1.0,
                                  m.instrumental_silent ? 0.0 : 1.0, m.pause_start, m.pause_end,
-                                 m.fade_samples, m.clip_db, m.clip_hard ? 1.0 : 0.0, m.band_limit_hz});
+                                 m.fade_samples, m.clip_db, m.clip_hard ? 1.0 : 0.0, m.band_limit_hz,
+                                 m.mono ? 1.0 : 0.0, m.compress_db, m.compress_ratio, m.compress_release_s});
+    p.any_mono = p.any_mono || m.mono;
+    p.any_compressed = p.any_compressed || m.compress_ratio > 1;
     p.any_clip = p.any_clip || m.clip_db != 0;
+  }
+  int64_t rooms = 0;
+  for (size_t row = 0; row < draw.sources.size(); ++row) {
+    const SourceDraw& s = draw.sources[row];
+    if (!s.has_reverb) continue;
+    values.insert(values.end(), {static_cast<double>(row), s.reverb_s, s.reverb_delay_s, s.reverb_db,
+                                 s.reverb_damp_hz, static_cast<double>(s.reverb_noise)});
+    ++rooms;
   }
   torch::Tensor host = torch::tensor(values, torch::kDouble);
   if (packed_.is_cuda()) host = host.pin_memory();
@@ -144,6 +161,16 @@ BatchAssembler::Parameters BatchAssembler::upload(const BatchDraw& draw) const {
   p.clip_db = mixture.select(1, 7).to(torch::kFloat);
   p.clip_hard = mixture.select(1, 8).to(torch::kFloat);
   p.band_limit_hz = mixture.select(1, 9).to(torch::kFloat);
+  p.mono = mixture.select(1, 10).to(torch::kFloat);
+  p.compress_db = mixture.select(1, 11).to(torch::kFloat);
+  p.compress_ratio = mixture.select(1, 12).to(torch::kFloat);
+  p.compress_release_s = mixture.select(1, 13).to(torch::kFloat);
+  const torch::Tensor room =
+      all.narrow(0, all.size(0) - rooms * kRoomColumns, rooms * kRoomColumns).view({rooms, kRoomColumns});
+  p.reverb_rows = room.select(1, 0).to(torch::kLong);
+  const auto room_column = [&](int64_t c) { return room.select(1, c).to(torch::kFloat); };
+  p.rooms = {room_column(1), room_column(2), room_column(3), room_column(4),
+             room.select(1, 5).to(torch::kLong)};
   return p;
 }
 
@@ -191,6 +218,8 @@ TrainingBatch BatchAssembler::assemble(const BatchDraw& draw) const {
   const int64_t batch = static_cast<int64_t>(draw.mixtures.size());
   torch::Tensor sources = p.stereo.matmul(crops(p));  // [R, 2, n]
   sources = torch::fft_irfft(torch::fft_rfft(sources) * spectral_gain(p), segment_samples_);
+  if (p.reverb_rows.size(0) > 0)
+    sources.index_copy_(0, p.reverb_rows, reverb_.apply(sources.index_select(0, p.reverb_rows), p.rooms));
 
   // Each source to its level, sources of a stem added, each stem to its level.
   torch::Tensor level = from_db(p.level_db);
@@ -203,37 +232,22 @@ TrainingBatch BatchAssembler::assemble(const BatchDraw& draw) const {
   stems.index_add_(0, p.stem, sources * level.view({-1, 1, 1}));
   stems.mul_((from_db(p.stem_gain_db) * p.stem_on).view({-1, 1, 1}));
 
+  if (p.any_mono)
+    stems = torch::where(p.mono.repeat({2}).view({-1, 1, 1}) > 0, stems.mean(1, /*keepdim=*/true), stems);
+
   TrainingBatch out;
   out.vocals = stems.narrow(0, 0, batch).mul_(pause_envelope(p));
   out.instrumental = stems.narrow(0, batch, batch);
-  if (p.any_clip) {
-    const torch::Tensor gain = limiter_gain(out.vocals + out.instrumental, p.clip_db, p.clip_hard);
+  const auto scale_both = [&out](const torch::Tensor& gain) {
     out.vocals = out.vocals * gain;
     out.instrumental = out.instrumental * gain;
-  }
+  };
+  if (p.any_compressed)
+    scale_both(compressor_gain(out.vocals + out.instrumental, p.compress_db, p.compress_ratio,
+                               p.compress_release_s, sample_rate_hz_));
+  if (p.any_clip) scale_both(limiter_gain(out.vocals + out.instrumental, p.clip_db, p.clip_hard));
   out.mixture = out.vocals + out.instrumental;
   return out;
-}
-
-torch::Tensor sounding_rms(const torch::Tensor& audio, int sample_rate_hz) {
-  const int64_t window = std::min(sounding_window_samples(sample_rate_hz), audio.size(2));
-  const int64_t windows = audio.size(2) / window;
-  const torch::Tensor power = audio.narrow(2, 0, windows * window)
-                                  .reshape({audio.size(0), 2, windows, window})
-                                  .square()
-                                  .mean({1, 3});  // [R, windows]
-  const torch::Tensor sounds = (power > kSoundingRms * kSoundingRms).to(power.scalar_type());
-  return ((power * sounds).sum(1) / sounds.sum(1).clamp_min(1)).sqrt();
-}
-
-torch::Tensor limiter_gain(const torch::Tensor& mixture, const torch::Tensor& clip_db,
-                           const torch::Tensor& hard) {
-  const torch::Tensor peak = mixture.abs().amax({1, 2}, /*keepdim=*/true).clamp_min(1e-6);  // [R, 1, 1]
-  const torch::Tensor limit = peak / from_db(clip_db).view({-1, 1, 1});
-  const torch::Tensor driven = (mixture.abs() / limit).clamp_min(1e-6);
-  const torch::Tensor gain =
-      torch::where(hard.view({-1, 1, 1}) > 0, driven.clamp_min(1).reciprocal(), driven.tanh() / driven);
-  return torch::where(clip_db.view({-1, 1, 1}) > 0, gain, torch::ones({1}, gain.options()));
 }
 
 }  // namespace bsm

@@ -10,6 +10,7 @@
 
 #include "train/decode.h"
 #include "train/draw.h"
+#include "train/effects.h"
 #include "train/track_index.h"
 
 namespace bsm {
@@ -49,14 +50,7 @@ class BatchAssembler {
   torch::Tensor eq_basis_;  // [kEqKnots, rfft bins]: contribution of each knot
   torch::Tensor bin_hz_;    // [rfft bins]
   torch::Tensor time_;      // [segment_samples], float64
+  Reverb reverb_;
 };
-
-/// RMS over the 100 ms windows (both channels) that sound, 0 where none does. [R, 2, n] -> [R]
-torch::Tensor sounding_rms(const torch::Tensor& audio, int sample_rate_hz);
-
-/// Time-varying gain [R, 2, n] that limits `mixture` [R, 2, n]: its peak over the row stands clip_db above
-/// the limit. Rows with clip_db 0 get gain 1. @param clip_db, hard [R]
-torch::Tensor limiter_gain(const torch::Tensor& mixture, const torch::Tensor& clip_db,
-                           const torch::Tensor& hard);
 
 }  // namespace bsm

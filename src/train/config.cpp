@@ -103,7 +103,15 @@ AugmentConfig read_augment(const Json& json, const std::string& where) {
   probability("stack_instrumental_p", a.stack_instrumental_p);
   probability("stack_vocals_p", a.stack_vocals_p);
   range("stack_db", a.stack_db, -60, 60);
+  probability("reverb_p", a.reverb_p);
+  range("reverb_s", a.reverb_s, 0.01, 20);
+  range("reverb_db", a.reverb_db, -60, 20);
   probability("fade_p", a.fade_p);
+  probability("mono_p", a.mono_p);
+  probability("compress_p", a.compress_p);
+  range("compress_db", a.compress_db, 0, 60);
+  range("compress_ratio", a.compress_ratio, 1, 100);
+  range("compress_release_s", a.compress_release_s, 0.001, 10);
   probability("clip_p", a.clip_p);
   range("clip_db", a.clip_db, 0, 40);
   probability("band_limit_p", a.band_limit_p);

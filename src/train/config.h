@@ -36,7 +36,15 @@ struct AugmentConfig {
   double stack_instrumental_p = 0.3;  ///< per mixture: a second instrumental is added
   double stack_vocals_p = 0.1;        ///< per mixture: a second voice is added
   Range stack_db{-9, 3};              ///< level of the second relative to the first
+  double reverb_p = 0.15;             ///< per source: a synthetic room is added
+  Range reverb_s{0.2, 2.2};           ///< its time to -60 dB
+  Range reverb_db{-24, -6};           ///< energy of the reflections relative to the direct sound
   double fade_p = 0.2;                ///< per mixture: the voice fades out, in, or both around a pause
+  double mono_p = 0.05;               ///< per mixture: both stems are mono
+  double compress_p = 0.15;           ///< per mixture: the sum is compressed, both stems by the same gain
+  Range compress_db{4, 16};           ///< threshold below the mixture's highest level
+  Range compress_ratio{1.5, 8};
+  Range compress_release_s{0.05, 0.4};
   double clip_p = 0.05;       ///< per mixture: the sum is limited (tanh or hard), both stems by the same gain
   Range clip_db{1, 8};        ///< how far the sum's peak exceeds the limit
   double band_limit_p = 0.1;  ///< per mixture: low-pass as of lossy codecs, on both stems

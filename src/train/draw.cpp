@@ -65,6 +65,17 @@ void BatchSampler::colour(SourceDraw& source, Random& random) const {
     for (double& factor : source.stereo) factor = -factor;
   if (random.happens(augment_.eq_p))
     for (double& knot : source.eq_db) knot = random.in(-augment_.eq_db, augment_.eq_db);
+  add_room(source, random);
+}
+
+void BatchSampler::add_room(SourceDraw& source, Random& random) const {
+  if (!random.happens(augment_.reverb_p)) return;
+  source.has_reverb = true;
+  source.reverb_s = random.in(augment_.reverb_s);
+  source.reverb_db = random.in(augment_.reverb_db);
+  source.reverb_delay_s = random.in(0, 0.05);
+  source.reverb_damp_hz = 2000 * std::pow(5.0, random.unit());  // to 10 kHz
+  source.reverb_noise = static_cast<int64_t>(random.unit() * kReverbNoises);
 }
 
 MixtureDraw BatchSampler::draw_mixture(Random& random) const {
@@ -85,6 +96,12 @@ MixtureDraw BatchSampler::draw_mixture(Random& random) const {
     mixture.pause_start = random.in(-0.5 * n, 0.9 * n);
     mixture.pause_end = std::max(mixture.pause_start, 0.0) + random.in(0.1 * n, 0.7 * n);
     mixture.fade_samples = random.in(0.01, 0.5) * index_.sample_rate_hz;
+  }
+  mixture.mono = random.happens(a.mono_p);
+  if (random.happens(a.compress_p)) {
+    mixture.compress_db = random.in(a.compress_db);
+    mixture.compress_ratio = random.in(a.compress_ratio);
+    mixture.compress_release_s = random.in(a.compress_release_s);
   }
   if (random.happens(a.clip_p)) {
     mixture.clip_db = random.in(a.clip_db);

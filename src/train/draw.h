@@ -16,6 +16,8 @@ namespace bsm {
 inline constexpr int kEqKnots = 8;
 inline constexpr double kEqLow_hz = 60;
 inline constexpr double kEqHigh_hz = 14000;
+/// Different rooms of one decay.
+inline constexpr int64_t kReverbNoises = 16384;
 
 /// One crop of one track, on its way into one stem of one mixture.
 struct SourceDraw {
@@ -28,6 +30,12 @@ struct SourceDraw {
   std::array<double, 4> stereo{1, 0, 0, 1};  ///< output (L, R) = [[0, 1], [2, 3]] * input (L, R)
   std::array<double, kEqKnots> eq_db{};
   double level_db = 0;  ///< relative to the first source of its stem
+  bool has_reverb = false;
+  double reverb_s = 1;        ///< time to -60 dB
+  double reverb_delay_s = 0;  ///< until the first reflection
+  double reverb_db = 0;       ///< energy of the reflections relative to the direct sound
+  double reverb_damp_hz = 1;  ///< first-order low-pass on the reflections
+  int64_t reverb_noise = 0;   ///< which noise, in [0, kReverbNoises)
 };
 
 /// What happens to the two stems of one mixture.
@@ -38,7 +46,11 @@ struct MixtureDraw {
   double vocals_db = 0;        ///< likewise for the voice
   double pause_start = 0;      ///< pause of the voice, in output samples; none when pause_end <= pause_start
   double pause_end = 0;
-  double fade_samples = 1;   ///< length of the fades at its ends, outside the pause
+  double fade_samples = 1;    ///< length of the fades at its ends, outside the pause
+  bool mono = false;          ///< both stems become the mean of their channels
+  double compress_db = 0;     ///< threshold below the highest level
+  double compress_ratio = 1;  ///< 1: none
+  double compress_release_s = 0.1;
   double clip_db = 0;        ///< the sum's peak exceeds the limit by this; 0: no limit
   bool clip_hard = false;    ///< else tanh
   double band_limit_hz = 0;  ///< 0: none
@@ -64,6 +76,7 @@ class BatchSampler {
                            Random& random) const;
   void place(SourceDraw& source, const IndexedTrack& track, Random& random) const;
   void colour(SourceDraw& source, Random& random) const;
+  void add_room(SourceDraw& source, Random& random) const;
   MixtureDraw draw_mixture(Random& random) const;
 
   const TrackIndex& index_;

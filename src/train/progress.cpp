@@ -1,10 +1,12 @@
 #include "train/progress.h"
 
+#include <cinttypes>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <sstream>
+#include <vector>
 
 #include "core/error.h"
 
@@ -47,23 +49,29 @@ std::string progress_line(const ProgressRow& row) {
   return line + "  " + duration(row.left_s) + " left";
 }
 
-ProgressLog::ProgressLog(const std::string& out_dir, bool append,
-                         std::function<void(const std::string&)> report)
-    : report_(std::move(report)) {
-  const std::filesystem::path path = std::filesystem::path(out_dir) / "log.csv";
-  const bool has_rows = append && std::filesystem::exists(path);
-  csv_.open(path, has_rows ? std::ios::app : std::ios::trunc);
-  if (!csv_)
-    throw Error(ErrorCode::kOpenWrite, "The log " + path.string() + " cannot be written; check the folder.");
-  if (!has_rows)
-    csv_ << "step,loss,gradient_norm,learning_rate,audio_s_per_s,skipped_steps,vocals_usdr_db,instrumental_"
-            "usdr_db,"
-            "trained_s\n";
+ProgressLog::ProgressLog(std::function<void(const std::string&)> report) : report_(std::move(report)) {
   if (!report_)
     report_ = [](const std::string& line) {
       std::puts(line.c_str());
       std::fflush(stdout);
     };
+}
+
+void ProgressLog::open(const std::string& out_dir, int64_t resumed_step) {
+  const std::filesystem::path path = std::filesystem::path(out_dir) / "log.csv";
+  std::vector<std::string> kept;
+  if (std::ifstream before(path); resumed_step > 0 && before)
+    // Neither the heading, which is no number, nor a last row that a kill cut off.
+    for (std::string row; std::getline(before, row) && !before.eof();)
+      if (int64_t step = 0; std::sscanf(row.c_str(), "%" SCNd64 ",", &step) == 1 && step <= resumed_step)
+        kept.push_back(row);
+  csv_.open(path, std::ios::trunc);
+  if (!csv_)
+    throw Error(ErrorCode::kOpenWrite, "The log " + path.string() + " cannot be written; check the folder.");
+  csv_ << "step,loss,gradient_norm,learning_rate,audio_s_per_s,skipped_steps,vocals_usdr_db,instrumental_"
+          "usdr_db,trained_s\n";
+  for (const std::string& row : kept) csv_ << row << '\n';
+  csv_.flush();
 }
 
 void ProgressLog::add(const ProgressRow& row) {

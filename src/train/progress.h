@@ -27,9 +27,12 @@ std::string progress_line(const ProgressRow& row);
 
 class ProgressLog {
  public:
-  /// Opens log.csv in `out_dir`: emptied, or (append) continued. Throws Error(kOpenWrite).
-  ProgressLog(const std::string& out_dir, bool append, std::function<void(const std::string&)> report);
+  /// Lines go to `report`; empty: to standard output.
+  explicit ProgressLog(std::function<void(const std::string&)> report);
 
+  /// Opens log.csv in `out_dir`. Of an earlier run, rows up to `resumed_step` are kept: what it did beyond
+  /// its last saved state is done again. Throws Error(kOpenWrite).
+  void open(const std::string& out_dir, int64_t resumed_step);
   /// Line and row.
   void add(const ProgressRow& row);
   /// A line alone.

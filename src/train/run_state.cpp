@@ -15,7 +15,7 @@
 namespace bsm {
 namespace {
 
-constexpr const char* kFormat = "bsmamba2 training state 1";
+constexpr const char* kFormat = "bsmamba2 training state 2";
 
 std::array<std::pair<const char*, torch::Tensor*>, 4> vectors(FlatParameters& p) {
   return {{{"weights", &p.weights},
@@ -70,6 +70,7 @@ void save_state(const std::string& path, const RunState& state, const FlatParame
                      {"seed", std::to_string(config.training.seed)},
                      {"step", std::to_string(state.step)},
                      {"updates", std::to_string(parameters.updates())},
+                     {"schedule_done", exact(state.schedule_done)},
                      {"trained_s", exact(state.trained_s)},
                      {"last_usdr_db", exact(state.last_usdr_db)},
                      {"best_usdr_db", exact(state.best_usdr_db)}});
@@ -101,6 +102,7 @@ RunState load_state(const std::string& path, FlatParameters& parameters, const R
   parameters.set_updates(static_cast<int64_t>(number(file, "updates")));
   RunState state;
   state.step = static_cast<int64_t>(number(file, "step"));
+  state.schedule_done = real(file, "schedule_done");
   state.trained_s = real(file, "trained_s");
   state.last_usdr_db = real(file, "last_usdr_db");
   state.best_usdr_db = real(file, "best_usdr_db");

@@ -6,14 +6,16 @@
 
 namespace bsm {
 
-double learning_rate_at(int64_t step, int64_t steps, const TrainingConfig& config) {
+double learning_rate_at(int64_t step, double done, const TrainingConfig& config) {
   const double peak = config.learning_rate;
   if (step < config.warmup_steps)
     return peak * static_cast<double>(step + 1) / static_cast<double>(config.warmup_steps);
-  const double span = static_cast<double>(std::max<int64_t>(1, steps - config.warmup_steps));
-  const double done = std::min(1.0, static_cast<double>(step - config.warmup_steps) / span);
-  return config.final_learning_rate +
-         (peak - config.final_learning_rate) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+  return config.final_learning_rate + (peak - config.final_learning_rate) * 0.5 *
+                                          (1 + std::cos(std::numbers::pi * std::clamp(done, 0.0, 1.0)));
+}
+
+double advance_schedule(double done, double spent, double left) {
+  return spent >= left ? 1 : done + (1 - done) * spent / left;
 }
 
 }  // namespace bsm

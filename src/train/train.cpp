@@ -16,6 +16,7 @@
 #include "nn/weights.h"
 #include "train/assemble.h"
 #include "train/data.h"
+#include "train/device.h"
 #include "train/loss.h"
 #include "train/progress.h"
 #include "train/run_state.h"
@@ -29,28 +30,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-torch::Device choose_device(const std::string& name) {
-  if (name == "auto")
-    return torch::cuda::is_available() ? torch::Device(torch::kCUDA, 0) : torch::Device(torch::kCPU);
-  std::optional<torch::Device> device;
-  try {
-    device.emplace(name);
-  } catch (const c10::Error&) {
-    device.reset();
-  }
-  if (!device || !(device->is_cpu() || device->is_cuda()))
-    throw Error(ErrorCode::kSettings,
-                "The device \"" + name + "\" is unknown; give auto, cpu, cuda or cuda:N.");
-  if (device->is_cuda()) {
-    const auto count = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
-    if (!device->has_index()) device.emplace(torch::kCUDA, static_cast<c10::DeviceIndex>(0));
-    if (device->index() >= count)
-      throw Error(ErrorCode::kNotFound, "The device " + name + " does not exist; LibTorch sees " +
-                                            std::to_string(count) + " CUDA devices.");
-  }
-  return *device;
 }
 
 std::string file_in(const std::string& dir, const char* name) { return (fs::path(dir) / name).string(); }
@@ -76,7 +55,7 @@ class Trainer {
       throw Error(ErrorCode::kSettings, "The output folder " + options.out_dir +
                                             " holds a training already "
                                             "(state.safetensors); resume it or give another folder.");
-    log_.emplace(options.out_dir, options.resume, options.report);
+    log_.emplace(options.report);
     TrainingData data =
         load_training_data(options, config_, device_, [this](const auto& line) { log_->say(line); });
     index_ = std::move(data.index);
@@ -87,33 +66,33 @@ class Trainer {
                        device_);
     transform_.emplace(config_.model.stft, device_);
     make_network(state_file);
+    log_->open(options.out_dir, state_.step);
     loss_sum_ = torch::zeros({}, torch::TensorOptions(torch::kFloat).device(device_));
   }
 
   TrainSummary run() {
     const TrainingConfig& t = config_.training;
-    const int64_t last_step =
-        options_.stop_after_steps > 0 ? std::min(options_.stop_after_steps, t.steps) : t.steps;
+    int64_t last_step = schedule_is_timed() ? std::numeric_limits<int64_t>::max() : t.steps;
+    if (options_.stop_after_steps > 0) last_step = std::min(last_step, options_.stop_after_steps);
     const StopSignals signals;
     interval_start_ = last_save_ = Clock::now();
-    int64_t validated_step = -1;
+    scheduled_until_s_ = seconds_since(start_);
     bool stopped = false;
     while (state_.step < last_step && !stopped) {
       make_step();
       stopped = signals.raised() || out_of_time();
       const bool last = state_.step == last_step || stopped;
-      if (!last && state_.step % t.validate_every_steps == 0) {
-        validate_and_save_models();
-        validated_step = state_.step;
-      }
+      if (!last && state_.step % t.validate_every_steps == 0) validate_and_save_models();
       if (state_.step % t.report_every_steps == 0 || last) report();
       if (!last && seconds_since(last_save_) > t.save_every_minutes * 60) save();
     }
-    if (validated_step != state_.step) validate_and_save_models();
-    save();
+    save();  // first of all: whoever ends this run early may not wait for the scores
+    validate_and_save_models();
+    write_state();
     say_result();
+    const bool finished = schedule_is_timed() ? out_of_time() : state_.step >= t.steps;
     return {state_.step,         last_loss_,          trained_s(),
-            state_.last_usdr_db, state_.best_usdr_db, stopped && state_.step < t.steps};
+            state_.last_usdr_db, state_.best_usdr_db, stopped && !finished};
   }
 
  private:
@@ -153,8 +132,17 @@ class Trainer {
       loss.backward();
       loss_sum_ += loss.detach();
     }
-    learning_rate_ = learning_rate_at(state_.step, t.steps, t);
+    learning_rate_ = learning_rate_at(state_.step, state_.schedule_done, t);
     parameters_->step(learning_rate_, {t.betas, 1e-8, t.weight_decay, t.clip, t.ema});
+    const double now_s = seconds_since(start_);
+    if (state_.step >= t.warmup_steps) {
+      state_.schedule_done =
+          schedule_is_timed()
+              ? advance_schedule(state_.schedule_done, now_s - scheduled_until_s_,
+                                 stop_at_s() - scheduled_until_s_)
+              : advance_schedule(state_.schedule_done, 1, static_cast<double>(t.steps - state_.step));
+    }
+    scheduled_until_s_ = now_s;
     ++state_.step;
     ++interval_steps_;
   }
@@ -176,10 +164,13 @@ class Trainer {
     row.vocals_usdr_db = state_.last_usdr_db;
     row.instrumental_usdr_db = instrumental_usdr_db_;
     row.trained_s = trained_s();
-    row.left_s =
-        interval_s / static_cast<double>(interval_steps_) * static_cast<double>(t.steps - state_.step);
-    if (options_.minutes > 0)
-      row.left_s = std::min(row.left_s, std::max(0.0, options_.minutes * 60 - seconds_since(start_)));
+    const double step_s = interval_s / static_cast<double>(interval_steps_);
+    row.left_s = step_s * static_cast<double>(t.steps - state_.step);
+    if (options_.minutes > 0) {
+      const double limit_s = std::max(0.0, stop_at_s() - seconds_since(start_));
+      if (schedule_is_timed()) row.steps = state_.step + std::llround(limit_s / step_s);
+      row.left_s = schedule_is_timed() ? limit_s : std::min(row.left_s, limit_s);
+    }
     log_->add(row);
     if (row.skipped_steps - skipped_before_ >= static_cast<double>(interval_steps_))
       throw Error(ErrorCode::kFailed,
@@ -191,12 +182,14 @@ class Trainer {
     interval_steps_ = 0;
   }
 
-  /// Whether only the time for the last validation and saving is left.
-  bool out_of_time() const {
-    if (options_.minutes <= 0) return false;
-    const double reserve_s = 1.5 * (validate_s_ + save_s_) + (device_.is_cuda() ? 3 : 1);
-    return seconds_since(start_) + reserve_s >= options_.minutes * 60;
+  /// Whether the learning rate follows the time limit instead of a number of steps.
+  bool schedule_is_timed() const { return options_.minutes > 0 && options_.steps == 0; }
+
+  /// When only the time for the last validation and saving is left, in seconds from the start of this run.
+  double stop_at_s() const {
+    return options_.minutes * 60 - 1.5 * (validate_s_ + save_s_) - (device_.is_cuda() ? 3 : 1);
   }
+  bool out_of_time() const { return options_.minutes > 0 && seconds_since(start_) >= stop_at_s(); }
 
   /// Scores the moving average and writes it as last.safetensors and, when it is the best, best.safetensors.
   void validate_and_save_models() {
@@ -212,22 +205,35 @@ class Trainer {
       best = std::isnan(state_.best_usdr_db) || score.vocals_db > state_.best_usdr_db;
       if (best) state_.best_usdr_db = score.vocals_db;
     }
-    std::map<std::string, std::string> metadata{
-        {"training_steps", std::to_string(state_.step)},
-        {"training_seconds", std::to_string(std::llround(trained_s()))}};
-    if (!validator_->empty()) metadata["validation_usdr_db"] = std::to_string(state_.last_usdr_db);
-    save_network(file_in(options_.out_dir, "last.safetensors"), network_, DType::kF16, metadata);
-    if (best) save_network(file_in(options_.out_dir, "best.safetensors"), network_, DType::kF16, metadata);
+    std::map<std::string, std::string> score;
+    if (!validator_->empty()) score["validation_usdr_db"] = std::to_string(state_.last_usdr_db);
+    write_model("last.safetensors", score);
+    if (best) write_model("best.safetensors", score);
     parameters_->swap_average();
     network_->train();
     validate_s_ = seconds_since(start);
     interval_pause_s_ += validate_s_;
   }
 
-  void save() {
-    const Clock::time_point start = Clock::now();
+  /// The network's present weights at half precision.
+  void write_model(const char* name, std::map<std::string, std::string> metadata) {
+    metadata["training_steps"] = std::to_string(state_.step);
+    metadata["training_seconds"] = std::to_string(std::llround(trained_s()));
+    save_network(file_in(options_.out_dir, name), network_, DType::kF16, metadata);
+  }
+
+  void write_state() {
     state_.trained_s = trained_s();
     save_state(file_in(options_.out_dir, "state.safetensors"), state_, *parameters_, config_);
+  }
+
+  /// The state to resume from, and the moving average of this moment as last.safetensors.
+  void save() {
+    const Clock::time_point start = Clock::now();
+    write_state();
+    parameters_->swap_average();
+    write_model("last.safetensors", {});
+    parameters_->swap_average();
     last_save_ = Clock::now();
     save_s_ = seconds_since(start);
     interval_pause_s_ += save_s_;
@@ -267,6 +273,7 @@ class Trainer {
   double skipped_before_ = 0;
   double last_loss_ = std::numeric_limits<double>::quiet_NaN();
   double learning_rate_ = 0;
+  double scheduled_until_s_ = 0;  // of this run; the time up to which schedule_done counts
   double instrumental_usdr_db_ = std::numeric_limits<double>::quiet_NaN();
   Clock::time_point last_save_;
   double validate_s_ = 0;

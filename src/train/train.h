@@ -21,9 +21,12 @@ struct TrainOptions {
   std::string out_dir;      ///< created; holds last.safetensors, best.safetensors, state.safetensors, log.csv
   std::string init_file;    ///< weights to start from (whatever fits is loaded); empty: random
   std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
-  double minutes = 0;           ///< wall clock limit including start-up and the final save; 0: none
-  bool resume = false;          ///< continue exactly from out_dir/state.safetensors
-  int64_t steps = 0;            ///< replaces training.steps of the configuration when positive
+  /// Wall clock limit of this run, start-up and final save included; 0: none. Without `steps` the learning
+  /// rate runs through (the rest of) its schedule within this time.
+  double minutes = 0;
+  bool resume = false;  ///< continue exactly from out_dir/state.safetensors
+  int64_t steps =
+      0;  ///< replaces training.steps of the configuration when positive; `minutes` then only stops
   int64_t stop_after_steps =
       0;                   ///< ends this run once that many optimizer steps were made in all; 0: at `steps`
   int decode_threads = 0;  ///< 0: one per processor
@@ -37,7 +40,7 @@ struct TrainSummary {
   double trained_s = 0;      ///< wall clock of all runs of this training
   double last_usdr_db = 0;   ///< vocals, NaN without validation
   double best_usdr_db = 0;   ///< NaN without validation
-  bool interrupted = false;  ///< by SIGINT, SIGTERM or the time limit, before the last step
+  bool interrupted = false;  ///< by SIGINT, SIGTERM or the time limit, before the end of the schedule
 };
 
 /// Runs until the configured steps, `minutes`, SIGINT or SIGTERM (the last three end in a saved state that

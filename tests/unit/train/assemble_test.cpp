@@ -240,9 +240,93 @@ TEST_F(Assembled, LimiterKeepsTheSumOfTheStems) {
   EXPECT_TRUE(torch::allclose(hard.vocals.masked_select(free), plain.vocals.masked_select(free), 0, 1e-6));
 }
 
+TEST_F(Assembled, MonoMixturesHaveEqualChannels) {
+  mixture().mono = true;
+  const TrainingBatch batch = make();
+  for (const torch::Tensor& stem : {batch.vocals, batch.instrumental})
+    EXPECT_TRUE(torch::equal(stem.select(1, 0), stem.select(1, 1)));
+  EXPECT_NEAR(amplitude(batch.vocals[0][0], 1000), 0.3, 1e-3);  // mean of 0.4 and 0.2
+  draw.mixtures.resize(2);
+  SourceDraw voice1 = voice(), band1 = band();
+  voice1.mixture = band1.mixture = 1;
+  draw.sources = {voice(), voice1, band(), band1};
+  EXPECT_NEAR(amplitude(make().vocals[1][1], 1000), 0.2, 1e-3) << "the other mixture is left as it is";
+}
+
+TEST_F(Assembled, ReverbRingsOnInItsSourceAlone) {
+  AudioBuffer click(2, kTrack);
+  click.channel(0)[10000] = click.channel(1)[10000] = 0.5f;
+  tracks[0] = to_track(click, StemRole::kVocals);
+  voice().start = kVoice;
+  const TrainingBatch dry = make();
+  voice().has_reverb = true;
+  voice().reverb_s = 0.6;
+  voice().reverb_delay_s = 0.02;
+  voice().reverb_db = -6;
+  voice().reverb_damp_hz = 1e6;  // no damping
+  const TrainingBatch wet = make();
+  EXPECT_TRUE(torch::equal(wet.instrumental, dry.instrumental));
+  const torch::Tensor tail = (wet.vocals - dry.vocals)[0];  // [2, n]
+  const auto tail_rms = [&](int64_t start, int64_t length) { return rms(tail.narrow(1, start, length)); };
+  // Nothing before the first reflection (882 samples after the click), neither before the sound.
+  EXPECT_LT(tail_rms(0, 10000 + 880), 1e-6);
+  // -6 dB of the click's energy in all, in each channel.
+  EXPECT_NEAR(db(tail.square().sum(1).sqrt().mean().item<double>() / 0.5), -6, 0.5);
+  // 60 dB in 0.6 s: 10 dB in 0.1 s.
+  EXPECT_NEAR(db(tail_rms(11000, 4000) / tail_rms(11000 + 4410, 4000)), 10, 1);
+  EXPECT_NEAR(db(tail_rms(11000, 4000) / tail_rms(11000 + 22050, 4000)), 50, 2);
+  // The channels' reflections differ, other noise gives another room.
+  EXPECT_LT((tail[0] * tail[1]).mean().item<double>() / tail.square().mean().item<double>(), 0.1);
+  voice().reverb_noise = 100;
+  EXPECT_FALSE(torch::allclose(make().vocals, wet.vocals, 0, 1e-3));
+  voice().reverb_damp_hz = 1000;
+  const torch::Tensor damped =
+      torch::fft_rfft((make().vocals - dry.vocals)[0][0]).abs().square();  // 1 Hz bins
+  EXPECT_NEAR(10 * std::log10(damped.narrow(0, 100, 800).mean().item<double>() /
+                              damped.narrow(0, 8000, 2000).mean().item<double>()),
+              17.7, 2);  // 1 + 9000^2 / 1000^2 against 1 + 500^2 / 1000^2
+}
+
+TEST_F(Assembled, CompressorReducesWhatIsLoud) {
+  // A loud second half: the threshold stands 12 dB below it, 8 dB above the first half.
+  AudioBuffer swell = sine(300, 0.25, kTrack);
+  for (int c = 0; c < 2; ++c)
+    for (int64_t i = 0; i < 22050; ++i) swell.channel(c)[i] *= 0.1f;
+  tracks[1] = to_track(swell, StemRole::kInstrumental);
+  mixture().vocals_db = -60;
+  const TrainingBatch plain = make();
+  mixture().compress_db = 12;
+  mixture().compress_ratio = 4;
+  mixture().compress_release_s = 0.1;
+  const TrainingBatch pressed = make();  // make() checks vocals + instrumental == mixture
+  const auto change_db = [&](const torch::Tensor& after, const torch::Tensor& before, int64_t start) {
+    return db(rms(after.narrow(2, start, 8820)) / rms(before.narrow(2, start, 8820)));
+  };
+  EXPECT_NEAR(change_db(pressed.mixture, plain.mixture, 10000), 0, 0.01);
+  EXPECT_NEAR(change_db(pressed.mixture, plain.mixture, 30000), -9, 0.3);  // 12 dB above, 3 dB left
+  EXPECT_NEAR(change_db(pressed.vocals, plain.vocals, 30000), -9, 0.3) << "both stems get the same gain";
+  EXPECT_NEAR(change_db(pressed.instrumental, plain.instrumental, 30000), -9, 0.3);
+}
+
+TEST(CompressorGain, FallsBackWithItsRelease) {
+  torch::Tensor burst = torch::full({1, 2, 44100}, 0.01);
+  burst.narrow(2, 4410, 4410).fill_(0.5);
+  const auto one = [](double value) { return torch::full({1}, value); };
+  const torch::Tensor gain = compressor_gain(burst, one(20), one(2), one(0.1), kRate_hz)[0][0];
+  const auto gain_db = [&](double seconds) {
+    return db(gain[static_cast<int64_t>(seconds * kRate_hz)].item<double>());
+  };
+  EXPECT_NEAR(gain_db(0.05), 0, 0.01);
+  EXPECT_NEAR(gain_db(0.15), -10, 0.01);  // 20 dB above the threshold, half of it left
+  // 10 / ln 10 dB of level per 0.1 s, half of it as gain.
+  EXPECT_NEAR(gain_db(0.3) - gain_db(0.2), 2.17, 0.1);
+  EXPECT_NEAR(gain_db(0.95), 0, 0.01);
+}
+
 TEST_F(Assembled, RandomDrawsAreFiniteAndSumUp) {
   augment = AugmentConfig();
-  augment.clip_p = augment.fade_p = augment.band_limit_p = 0.5;
+  augment.clip_p = augment.fade_p = augment.band_limit_p = augment.reverb_p = augment.mono_p =
+      augment.compress_p = 0.5;
   const TrackIndex index = index_tracks(tracks, kRate_hz);
   const BatchSampler sampler(index, augment, kSegment);
   for (int64_t pass = 0; pass < 3; ++pass) {

@@ -13,7 +13,7 @@ namespace {
 std::string config_path(const char* name) { return (std::filesystem::path(BSM_CONFIG_DIR) / name).string(); }
 
 TEST(TrainConfig, ShippedFilesLoad) {
-  for (const char* name : {"live.json", "paper.json", "tiny.json"})
+  for (const char* name : {"base.json", "live.json", "live-finetune.json", "paper.json", "tiny.json"})
     EXPECT_NO_THROW(RunConfig::load(config_path(name))) << name;
 }
 
@@ -25,6 +25,15 @@ TEST(TrainConfig, PaperFileIsThePublishedModel) {
   EXPECT_EQ(config.training.clip, 3);
   EXPECT_EQ(config.training.ema, 0.999);
   EXPECT_FALSE(config.training.augment.balance_levels);
+}
+
+TEST(TrainConfig, ShippedModelsFitInHalfPrecision) {
+  constexpr int64_t kLargestFile = 16'000'000;
+  constexpr int64_t kHeader = 150'000;  // names, shapes, configuration
+  for (const char* name : {"base.json", "live.json"})
+    EXPECT_LE(2 * RunConfig::load(config_path(name)).model.parameter_count() + kHeader, kLargestFile) << name;
+  EXPECT_EQ(RunConfig::load(config_path("live-finetune.json")).model,
+            RunConfig::load(config_path("live.json")).model);
 }
 
 TEST(TrainConfig, ValuesAreRead) {
@@ -85,12 +94,28 @@ TEST(Schedule, WarmsUpThenFallsAlongACosine) {
   t.learning_rate = 1;
   t.final_learning_rate = 0.1;
   t.warmup_steps = 10;
-  EXPECT_DOUBLE_EQ(learning_rate_at(0, 110, t), 0.1);
-  EXPECT_DOUBLE_EQ(learning_rate_at(9, 110, t), 1);
-  EXPECT_DOUBLE_EQ(learning_rate_at(10, 110, t), 1);
-  EXPECT_NEAR(learning_rate_at(60, 110, t), 0.55, 1e-12);
-  EXPECT_NEAR(learning_rate_at(110, 110, t), 0.1, 1e-12);
-  EXPECT_NEAR(learning_rate_at(500, 110, t), 0.1, 1e-12);
+  EXPECT_DOUBLE_EQ(learning_rate_at(0, 0, t), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate_at(9, 0, t), 1);
+  EXPECT_DOUBLE_EQ(learning_rate_at(10, 0, t), 1);
+  EXPECT_NEAR(learning_rate_at(60, 0.5, t), 0.55, 1e-12);
+  EXPECT_NEAR(learning_rate_at(110, 1, t), 0.1, 1e-12);
+  EXPECT_NEAR(learning_rate_at(500, 1, t), 0.1, 1e-12);
+}
+
+TEST(Schedule, AdvancesEvenlyOverStepsAndOverWhatIsLeft) {
+  double done = 0;
+  for (int step = 0; step < 50; ++step) {
+    EXPECT_NEAR(done, step / 100.0, 1e-12);
+    done = advance_schedule(done, 1, 100 - step);
+  }
+  // Resumed with 25 steps' worth of time: the remaining half is spread over these.
+  for (int step = 0; step < 25; ++step) {
+    EXPECT_NEAR(done, 0.5 + 0.5 * step / 25.0, 1e-12);
+    done = advance_schedule(done, 0.4, 0.4 * (25 - step));
+  }
+  EXPECT_NEAR(done, 1, 1e-12);
+  EXPECT_EQ(advance_schedule(0.3, 2, 1), 1) << "a step that took longer than what was left";
+  EXPECT_EQ(advance_schedule(0.3, 1, -1), 1);
 }
 
 }  // namespace

@@ -97,8 +97,12 @@ TEST_F(Drawn, ProbabilitiesAreTheConfigured) {
   augment.speed_p = 0.7;
   augment.clip_p = 0.3;
   augment.band_limit_p = 0.15;
+  augment.reverb_p = 0.35;
+  augment.mono_p = 0.1;
+  augment.compress_p = 0.2;
   double silent_v = 0, silent_i = 0, both = 0, fades = 0, speeds = 0, clips = 0, limits = 0, second_v = 0,
          second_i = 0;
+  double rooms = 0, sources = 0, monos = 0, compressed = 0;
   double balance_sum = 0, count = 0;
   for (int pass = 0; pass < 100; ++pass) {
     const BatchDraw d = draw(pass);
@@ -110,10 +114,16 @@ TEST_F(Drawn, ProbabilitiesAreTheConfigured) {
       fades += m.pause_end > m.pause_start;
       clips += m.clip_db > 0;
       limits += m.band_limit_hz > 0;
+      monos += m.mono;
+      compressed += m.compress_ratio > 1;
       const double balance = m.vocals_db - m.instrumental_db;
       EXPECT_GE(balance, augment.balance_db.low - 1e-9);
       EXPECT_LE(balance, augment.balance_db.high + 1e-9);
       balance_sum += balance;
+    }
+    for (const SourceDraw& s : d.sources) {
+      ++sources;
+      rooms += s.has_reverb;
     }
     for (size_t i = 0; i < 64; ++i) speeds += d.sources[i].speed != 1;
     for (size_t i = 128; i < d.sources.size(); ++i)
@@ -126,6 +136,9 @@ TEST_F(Drawn, ProbabilitiesAreTheConfigured) {
   EXPECT_NEAR(speeds / count, 0.7, 0.03);
   EXPECT_NEAR(clips / count, 0.3, 0.03);
   EXPECT_NEAR(limits / count, 0.15, 0.03);
+  EXPECT_NEAR(rooms / sources, 0.35, 0.03);
+  EXPECT_NEAR(monos / count, 0.1, 0.03);
+  EXPECT_NEAR(compressed / count, 0.2, 0.03);
   EXPECT_NEAR(second_v / count, 0.2, 0.03);
   EXPECT_NEAR(second_i / count, 0.6, 0.03);
   EXPECT_NEAR(balance_sum / count, -4.5, 0.4);  // uniform in dB

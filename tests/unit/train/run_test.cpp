@@ -147,6 +147,74 @@ TEST_F(Run, KeepsTheTimeLimit) {
   EXPECT_TRUE(fs::exists(root / "out/state.safetensors"));
 }
 
+TEST_F(Run, LearningRateFollowsTheTimeLimit) {
+  TrainOptions o = options("out");
+  o.minutes = 4.0 / 60;
+  const TrainSummary first = train(o);
+  EXPECT_FALSE(first.interrupted) << "the schedule ends with the time";
+  const auto rows = read_csv(root / "out/log.csv");
+  const auto rate = [&](size_t row) { return std::stod(rows[row][3]); };
+  const double peak = RunConfig::load(kTiny).training.learning_rate;
+  ASSERT_GT(rows.size(), 3u);
+  EXPECT_GT(rate(1), 0.5 * peak);
+  for (size_t row = 2; row < rows.size(); ++row) EXPECT_LT(rate(row), rate(row - 1));
+  EXPECT_LT(rate(rows.size() - 1), 0.05 * peak);
+}
+
+TEST_F(Run, RestOfATimedScheduleFollowsTheNextLimit) {
+  TrainOptions o = options("out");
+  o.minutes = 10;
+  o.stop_after_steps = 10;
+  train(o);
+  o.stop_after_steps = 0;
+  o.resume = true;
+  o.minutes = 3.0 / 60;
+  EXPECT_FALSE(train(o).interrupted);
+  const auto rows = read_csv(root / "out/log.csv");
+  const double peak = RunConfig::load(kTiny).training.learning_rate;
+  EXPECT_EQ(rows[1][0], "10");
+  EXPECT_GT(std::stod(rows[1][3]), 0.99 * peak);  // seconds of ten minutes
+  EXPECT_LT(std::stod(rows.back()[3]), 0.05 * peak);
+}
+
+TEST_F(Run, ResumingDropsLogRowsBeyondTheState) {
+  TrainOptions o = options("out");
+  o.stop_after_steps = 10;
+  train(o);
+  // As a run that was killed at step 20, after its last save at step 10.
+  std::ofstream(root / "out/log.csv", std::ios::app) << "20,9,9,9,9,0,,,9\n3";
+  o.resume = true;
+  o.stop_after_steps = 20;
+  train(o);
+  const auto rows = read_csv(root / "out/log.csv");
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[1][0], "10");
+  EXPECT_EQ(rows[2][0], "20");
+  EXPECT_NE(rows[2][1], "9");
+}
+
+TEST_F(Run, NamesWeightsThatDoNotFit) {
+  TrainOptions o = options("first");
+  o.stop_after_steps = 1;
+  train(o);
+  std::ifstream file(kTiny);
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  text.replace(text.find("\"mask_expand\": 2"), 16, "\"mask_expand\": 3");
+  std::ofstream(root / "wider.json") << text;
+  o = options("second");
+  o.stop_after_steps = 1;
+  o.config_file = (root / "wider.json").string();
+  o.init_file = (root / "first/last.safetensors").string();
+  lines.clear();
+  train(o);
+  const auto told = std::find_if(lines.begin(), lines.end(), [](const std::string& line) {
+    return line.find("not used") != std::string::npos;
+  });
+  ASSERT_NE(told, lines.end());
+  EXPECT_NE(told->find("mask_estimators.0.to_freqs.0.0.0.weight"), std::string::npos) << *told;
+  EXPECT_EQ(told->find("layers."), std::string::npos) << *told;
+}
+
 TEST_F(Run, StartsFromOtherWeights) {
   TrainOptions o = options("first");
   o.stop_after_steps = 3;
