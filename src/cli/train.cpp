@@ -57,13 +57,23 @@ Command add_train(CLI::App& program) {
       ->type_name("DIR");
   app->add_option(
          "--minutes", options->minutes,
-         "End within M minutes from now, start-up included: the learning rate follows the rest of its "
-         "schedule over this time (with --steps: over the steps, and the limit only stops) [default: no "
-         "limit]")
+         "Save and stop within M minutes from now; the learning rate follows the rest of its schedule over "
+         "this time [default: no limit]")
       ->check(CLI::NonNegativeNumber)
       ->type_name("M");
-  app->add_option("--steps", options->steps, "Optimizer steps of the schedule [default: the configuration's]")
+  CLI::Option* schedule =
+      app->add_option(
+             "--schedule-minutes", options->schedule_minutes,
+             "The schedule ends M minutes from now, if need be in a later run with --resume [default: with "
+             "this run]")
+          ->check(CLI::PositiveNumber)
+          ->type_name("M");
+  app->add_option(
+         "--steps", options->steps,
+         "The schedule has N optimizer steps, whatever time they take [default: the configuration's, unless "
+         "minutes are given]")
       ->check(CLI::PositiveNumber)
+      ->excludes(schedule)
       ->type_name("N");
   CLI::Option* resume =
       app->add_flag("--resume", options->resume, "Continue exactly from the state in the output folder");

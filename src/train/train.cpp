@@ -4,7 +4,6 @@
 
 #include <torch/torch.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -21,28 +20,22 @@
 #include "train/progress.h"
 #include "train/run_state.h"
 #include "train/schedule.h"
+#include "train/time_budget.h"
 
 namespace bsm {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 std::string file_in(const std::string& dir, const char* name) { return (fs::path(dir) / name).string(); }
 
 class Trainer {
  public:
   explicit Trainer(const TrainOptions& options)
       : options_(options),
+        time_(options),
         config_(RunConfig::load(options.config_file)),
         device_(choose_device(options.device)) {
     if (options.steps > 0) config_.training.steps = options.steps;
-    if (options.minutes < 0)
-      throw Error(ErrorCode::kSettings, "The time limit in minutes must not be negative.");
     if (options.resume && !options.init_file.empty())
       throw Error(ErrorCode::kSettings, "Give a file to start from or resume, not both.");
     std::error_code error;
@@ -72,27 +65,26 @@ class Trainer {
 
   TrainSummary run() {
     const TrainingConfig& t = config_.training;
-    int64_t last_step = schedule_is_timed() ? std::numeric_limits<int64_t>::max() : t.steps;
+    int64_t last_step = time_.schedule_is_timed() ? std::numeric_limits<int64_t>::max() : t.steps;
     if (options_.stop_after_steps > 0) last_step = std::min(last_step, options_.stop_after_steps);
+    keep_time_to_finish();
     const StopSignals signals;
-    interval_start_ = last_save_ = Clock::now();
-    scheduled_until_s_ = seconds_since(start_);
+    interval_start_s_ = last_save_s_ = scheduled_until_s_ = time_.elapsed_s();
     bool stopped = false;
     while (state_.step < last_step && !stopped) {
       make_step();
-      stopped = signals.raised() || out_of_time();
+      stopped = signals.raised() || time_.is_over();
       const bool last = state_.step == last_step || stopped;
       if (!last && state_.step % t.validate_every_steps == 0) validate_and_save_models();
       if (state_.step % t.report_every_steps == 0 || last) report();
-      if (!last && seconds_since(last_save_) > t.save_every_minutes * 60) save();
+      if (!last && time_.elapsed_s() - last_save_s_ > t.save_every_minutes * 60) save();
     }
+    const bool interrupted = stopped && !schedule_has_ended();
     save();  // first of all: whoever ends this run early may not wait for the scores
     validate_and_save_models();
     write_state();
     say_result();
-    const bool finished = schedule_is_timed() ? out_of_time() : state_.step >= t.steps;
-    return {state_.step,         last_loss_,          trained_s(),
-            state_.last_usdr_db, state_.best_usdr_db, stopped && !finished};
+    return {state_.step, last_loss_, trained_s(), state_.last_usdr_db, state_.best_usdr_db, interrupted};
   }
 
  private:
@@ -134,12 +126,12 @@ class Trainer {
     }
     learning_rate_ = learning_rate_at(state_.step, state_.schedule_done, t);
     parameters_->step(learning_rate_, {t.betas, 1e-8, t.weight_decay, t.clip, t.ema});
-    const double now_s = seconds_since(start_);
+    const double now_s = time_.elapsed_s();
     if (state_.step >= t.warmup_steps) {
       state_.schedule_done =
-          schedule_is_timed()
+          time_.schedule_is_timed()
               ? advance_schedule(state_.schedule_done, now_s - scheduled_until_s_,
-                                 stop_at_s() - scheduled_until_s_)
+                                 time_.schedule_end_s() - scheduled_until_s_)
               : advance_schedule(state_.schedule_done, 1, static_cast<double>(t.steps - state_.step));
     }
     scheduled_until_s_ = now_s;
@@ -158,7 +150,7 @@ class Trainer {
     row.gradient_norm = parameters_->gradient_norm().item<double>();
     row.learning_rate = learning_rate_;
     row.skipped_steps = parameters_->skipped().item<double>();
-    const double interval_s = seconds_since(interval_start_) - interval_pause_s_;
+    const double interval_s = time_.elapsed_s() - interval_start_s_ - interval_pause_s_;
     row.audio_s_per_s =
         t.segment_s * t.batch * t.accumulate * static_cast<double>(interval_steps_) / interval_s;
     row.vocals_usdr_db = state_.last_usdr_db;
@@ -166,34 +158,32 @@ class Trainer {
     row.trained_s = trained_s();
     const double step_s = interval_s / static_cast<double>(interval_steps_);
     row.left_s = step_s * static_cast<double>(t.steps - state_.step);
-    if (options_.minutes > 0) {
-      const double limit_s = std::max(0.0, stop_at_s() - seconds_since(start_));
-      if (schedule_is_timed()) row.steps = state_.step + std::llround(limit_s / step_s);
-      row.left_s = schedule_is_timed() ? limit_s : std::min(row.left_s, limit_s);
+    if (time_.schedule_is_timed()) {
+      row.left_s = std::max(0.0, time_.schedule_end_s() - time_.elapsed_s());
+      row.steps = state_.step + std::llround(row.left_s / step_s);
     }
+    row.left_s = std::min(row.left_s, std::max(0.0, time_.stop_at_s() - time_.elapsed_s()));
     log_->add(row);
     if (row.skipped_steps - skipped_before_ >= static_cast<double>(interval_steps_))
       throw Error(ErrorCode::kFailed,
                   "No gradient of the last " + std::to_string(interval_steps_) +
                       " steps was finite; lower the learning rate, or resume from an older state.");
     skipped_before_ = row.skipped_steps;
-    interval_start_ = Clock::now();
+    interval_start_s_ = time_.elapsed_s();
     interval_pause_s_ = 0;
     interval_steps_ = 0;
   }
 
-  /// Whether the learning rate follows the time limit instead of a number of steps.
-  bool schedule_is_timed() const { return options_.minutes > 0 && options_.steps == 0; }
-
-  /// When only the time for the last validation and saving is left, in seconds from the start of this run.
-  double stop_at_s() const {
-    return options_.minutes * 60 - 1.5 * (validate_s_ + save_s_) - (device_.is_cuda() ? 3 : 1);
+  bool schedule_has_ended() const {
+    return time_.schedule_is_timed() ? time_.elapsed_s() >= time_.schedule_end_s()
+                                     : state_.step >= config_.training.steps;
   }
-  bool out_of_time() const { return options_.minutes > 0 && seconds_since(start_) >= stop_at_s(); }
+
+  void keep_time_to_finish() { time_.reserve(1.5 * (validate_s_ + save_s_) + (device_.is_cuda() ? 3 : 1)); }
 
   /// Scores the moving average and writes it as last.safetensors and, when it is the best, best.safetensors.
   void validate_and_save_models() {
-    const Clock::time_point start = Clock::now();
+    const double start_s = time_.elapsed_s();
     parameters_->swap_average();
     network_->eval();
     network_->prepare_inference();
@@ -211,7 +201,8 @@ class Trainer {
     if (best) write_model("best.safetensors", score);
     parameters_->swap_average();
     network_->train();
-    validate_s_ = seconds_since(start);
+    validate_s_ = time_.elapsed_s() - start_s;
+    keep_time_to_finish();
     interval_pause_s_ += validate_s_;
   }
 
@@ -229,13 +220,14 @@ class Trainer {
 
   /// The state to resume from, and the moving average of this moment as last.safetensors.
   void save() {
-    const Clock::time_point start = Clock::now();
+    const double start_s = time_.elapsed_s();
     write_state();
     parameters_->swap_average();
     write_model("last.safetensors", {});
     parameters_->swap_average();
-    last_save_ = Clock::now();
-    save_s_ = seconds_since(start);
+    last_save_s_ = time_.elapsed_s();
+    save_s_ = time_.elapsed_s() - start_s;
+    keep_time_to_finish();
     interval_pause_s_ += save_s_;
   }
 
@@ -248,10 +240,10 @@ class Trainer {
     log_->say(text);
   }
 
-  double trained_s() const { return trained_before_s_ + seconds_since(start_); }
+  double trained_s() const { return trained_before_s_ + time_.elapsed_s(); }
 
-  const Clock::time_point start_ = Clock::now();
   TrainOptions options_;
+  TimeBudget time_;
   RunConfig config_;
   torch::Device device_;
   std::optional<ProgressLog> log_;
@@ -268,14 +260,14 @@ class Trainer {
 
   torch::Tensor loss_sum_;  // since the last report, on the device
   int64_t interval_steps_ = 0;
-  Clock::time_point interval_start_;
+  double interval_start_s_ = 0;
   double interval_pause_s_ = 0;  // validation and saving since the last report
   double skipped_before_ = 0;
   double last_loss_ = std::numeric_limits<double>::quiet_NaN();
   double learning_rate_ = 0;
   double scheduled_until_s_ = 0;  // of this run; the time up to which schedule_done counts
   double instrumental_usdr_db_ = std::numeric_limits<double>::quiet_NaN();
-  Clock::time_point last_save_;
+  double last_save_s_ = 0;
   double validate_s_ = 0;
   double save_s_ = 0;
 };

@@ -21,15 +21,18 @@ struct TrainOptions {
   std::string out_dir;      ///< created; holds last.safetensors, best.safetensors, state.safetensors, log.csv
   std::string init_file;    ///< weights to start from (whatever fits is loaded); empty: random
   std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
-  /// Wall clock limit of this run, start-up and final save included; 0: none. Without `steps` the learning
-  /// rate runs through (the rest of) its schedule within this time.
+  /// Wall clock limit of this run, start-up and final save included; 0: none. Without `steps` and
+  /// `schedule_minutes` the learning rate runs through (the rest of) its schedule within this time.
   double minutes = 0;
-  bool resume = false;  ///< continue exactly from out_dir/state.safetensors
+  double schedule_minutes = 0;  ///< when the schedule ends, from the start of this run; 0: at `minutes`
+  bool resume = false;          ///< continue exactly from out_dir/state.safetensors
   int64_t steps =
       0;  ///< replaces training.steps of the configuration when positive; `minutes` then only stops
   int64_t stop_after_steps =
       0;                   ///< ends this run once that many optimizer steps were made in all; 0: at `steps`
   int decode_threads = 0;  ///< 0: one per processor
+  /// Seconds from any fixed moment on; empty: the steady clock. For tests.
+  std::function<double()> clock;
   /// Receives each progress line; empty: standard output.
   std::function<void(const std::string& line)> report;
 };
