@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "nn/cuda/pair_cuda.h"
 #include "nn/pair_weights.h"
 
 namespace bsm {
@@ -103,11 +104,13 @@ class Mamba2PairBlock : public AxisBlock {
 
   Tensor forward(const Tensor& x, MixerState* state, int64_t state_at) override {
     const bool inference = !at::GradMode::is_enabled();
-    const PairWeights w = inference && prepared_ ? *prepared_ : fold();
     const int64_t B = x.size(0), T = x.size(1), K = x.size(2);
     const Tensor sequences =
         axis_ == Axis::kTime ? x.view({B, T, K, dim_}) : x.view({B * T, K, 1, dim_});  // [outer, L, inner, D]
-    return plain(sequences, w, state, state_at).view(x.sizes());
+    if (inference && prepared_cuda_ && mixer_backend() == MixerBackend::kAuto)
+      return pair_block_cuda(sequences, *prepared_cuda_, state, state_at).view(x.sizes());
+    return plain(sequences, inference && prepared_ ? *prepared_ : fold(dtype_), state, state_at)
+        .view(x.sizes());
   }
 
   void set_compute_dtype(torch::Dtype dtype) override {
@@ -117,15 +120,19 @@ class Mamba2PairBlock : public AxisBlock {
 
   void prepare_inference() override {
     torch::NoGradGuard no_grad;
-    PairWeights folded = fold();
+    PairWeights folded = fold(dtype_);
     for (MixerWeights* core : {&folded.core_f, &folded.core_b})
       for (Tensor* tensor :
            {&core->conv_weight, &core->conv_bias, &core->dt_bias, &core->A_log, &core->D, &core->norm_weight})
         if (tensor->defined()) *tensor = tensor->detach().contiguous();
     prepared_ = std::move(folded);
+    prepared_cuda_ = prepare_pair_cuda(fold(torch::kFloat32), sizes_, dtype_);
   }
 
-  void discard_prepared() override { prepared_.reset(); }
+  void discard_prepared() override {
+    prepared_.reset();
+    prepared_cuda_.reset();
+  }
 
  private:
   /// In plain operators: differentiable, any device and dtype.
@@ -148,23 +155,23 @@ class Mamba2PairBlock : public AxisBlock {
     return flat + y;
   }
 
-  PairWeights fold() const {
+  PairWeights fold(torch::Dtype dtype) const {
     PairWeights folded;
     const Tensor linear = linear_->weight.squeeze(2);  // [2D, D]
     const Tensor W_f = linear.slice(0, 0, dim_);
     Tensor in = forward_->scaled_in_proj(), residual = W_f;
-    folded.out_f = forward_->mixer->out_proj->weight.t().matmul(W_f).to(dtype_);
+    folded.out_f = forward_->mixer->out_proj->weight.t().matmul(W_f).to(dtype);
     folded.core_f = forward_->core_weights();
     if (both_) {
       const Tensor W_b = linear.slice(0, dim_);
       in = torch::cat({in, backward_->scaled_in_proj()}, 0);
       residual = residual + W_b;
-      folded.out_b = backward_->mixer->out_proj->weight.t().matmul(W_b).to(dtype_);
+      folded.out_b = backward_->mixer->out_proj->weight.t().matmul(W_b).to(dtype);
       folded.core_b = backward_->core_weights();
     }
-    folded.in = in.t().contiguous().to(dtype_);
-    folded.residual = residual.to(dtype_);
-    folded.bias = linear_->bias.to(dtype_);
+    folded.in = in.t().contiguous().to(dtype);
+    folded.residual = residual.to(dtype);
+    folded.bias = linear_->bias.to(dtype);
     return folded;
   }
 
@@ -176,6 +183,7 @@ class Mamba2PairBlock : public AxisBlock {
   std::shared_ptr<MixerBranch> forward_, backward_;
   std::shared_ptr<Affine> linear_;
   std::optional<PairWeights> prepared_;
+  std::shared_ptr<const PairWeightsCuda> prepared_cuda_;
 };
 
 }  // namespace

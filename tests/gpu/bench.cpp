@@ -1,4 +1,5 @@
-// Time of the mixer core on a GPU, plain and fused, forward and with gradients, and of each kernel.
+// Time of the mixer core on a GPU, plain and fused, forward and with gradients, and of each kernel; then that
+// of whole blocks at inference.
 //
 //   gpu_bench [ITERATIONS]      default 20
 #include <c10/cuda/CUDAStream.h>
@@ -6,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "bench_pair.h"
 #include "mixer_cases.h"
 #include "nn/cuda/mixer_cuda.h"
 #include "nn/cuda/mixer_fused.h"
@@ -151,5 +153,10 @@ int main(int argc, char** argv) {
   run("small, time axis", {16, 300, 40, small, Direction::kForward, 0, small.in_proj_width()});
   run("full, time axis", {1, 800, 62, full, Direction::kForward, 0, full.in_proj_width()});
   run("full, band axis", {800, 62, 1, full, Direction::kBackward, full.in_proj_width(), 0});
+  const auto timer = [](auto body) { return time_ms(body); };
+  testing::time_pair("full, time axis", {1, 800, 62, 256, full}, kGpu, timer);
+  testing::time_pair("full, band axis", {800, 62, 1, 256, full}, kGpu, timer);
+  testing::time_pair("small, time axis", {1, 400, 40, 96, small}, kGpu, timer);
+  testing::time_pair("small, band axis", {400, 40, 1, 96, small}, kGpu, timer);
   return 0;
 }

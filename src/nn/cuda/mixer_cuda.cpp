@@ -3,15 +3,14 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "core/error.h"
+#include "nn/cuda/gpu_attribute.h"
 #include "nn/cuda/mixer_fused.h"
 
 namespace bsm {
 
 using torch::Tensor;
 
-namespace {
-
-int attribute(cudaDeviceAttr what, const Tensor& tensor) {
+int gpu_attribute(cudaDeviceAttr what, const Tensor& tensor) {
   int value = 0;
   const cudaError_t error = cudaDeviceGetAttribute(&value, what, tensor.get_device());
   if (error != cudaSuccess)
@@ -19,8 +18,6 @@ int attribute(cudaDeviceAttr what, const Tensor& tensor) {
                 std::string("Cannot ask the GPU for its properties: ") + cudaGetErrorString(error));
   return value;
 }
-
-}  // namespace
 
 cudaStream_t current_stream(const Tensor& tensor) {
   return c10::cuda::getCurrentCUDAStream(tensor.get_device());
@@ -38,10 +35,10 @@ bool mixer_core_cuda_supports(const Tensor& zxbcdt, const MixerWeights& weights,
       sizes.d_inner % sizes.head_dim != 0 || sizes.d_inner > 2048 || sizes.conv_width < 2 ||
       sizes.conv_width > kernels::kMaxConvWidth)
     return false;
-  if (attribute(cudaDevAttrComputeCapabilityMajor, zxbcdt) < 8) return false;
+  if (gpu_attribute(cudaDevAttrComputeCapabilityMajor, zxbcdt) < 8) return false;
   // float32 with the largest states: the gradient needs more shared memory than the small GPUs have.
   return kernels::scan_shared_bytes(mixer_shape(zxbcdt, sizes, Direction::kForward)) <=
-         static_cast<size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, zxbcdt));
+         static_cast<size_t>(gpu_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, zxbcdt));
 }
 
 Tensor mixer_core_cuda(const Tensor& zxbcdt, const MixerWeights& weights, const MixerSizes& sizes,

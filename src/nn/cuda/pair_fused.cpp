@@ -1,0 +1,233 @@
+#include "nn/cuda/pair_fused.h"
+
+#include <c10/core/DeviceGuard.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "nn/cuda/mixer_fused.h"
+
+namespace bsm {
+
+using kernels::PairShape;
+using kernels::StreamView;
+using torch::Tensor;
+
+namespace {
+
+void check(cudaError_t error, const char* kernel) {
+  if (error == cudaSuccess) return;
+  throw Error(ErrorCode::kFailed, std::string("The GPU could not run the block's ") + kernel +
+                                      " kernel: " + cudaGetErrorString(error) +
+                                      ". Try device=cpu, and please report this with the GPU's name.");
+}
+
+const float* floats(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
+
+/// Buffers between the kernels, for as many tokens as a slice has at most.
+struct Workspace {
+  Tensor xn, projected, bc, dt, u, squares, products;
+
+  Workspace(const PairShape& s, const torch::TensorOptions& options, bool short_sequences) {
+    const auto real = options.dtype(torch::kFloat32);
+    const int64_t n = s.tokens();
+    xn = torch::empty({n, s.dim}, options);
+    projected = torch::empty({n, s.projected_width()}, options);
+    if (!short_sequences) {
+      bc = torch::empty({s.directions, n, 2 * s.state}, options);
+      dt = torch::empty({s.directions, n, s.heads()}, real);
+    }
+    u = torch::empty({s.directions * n * s.d_inner}, options);
+    squares = torch::empty({s.directions, n, s.heads()}, real);
+    products = torch::empty({s.directions * n * s.dim}, options);
+  }
+};
+
+/// One slice of sequences through the whole block.
+class PairRun {
+ public:
+  PairRun(const PairWeightsCuda& weights, const PairShape& largest, bool keeps_state, cudaStream_t stream)
+      : weights_(weights),
+        scan_weights_{floats(weights.taps), floats(weights.conv_bias), floats(weights.dt_bias),
+                      floats(weights.A_log), floats(weights.D)},
+        short_(largest.length <= kernels::kPairShortLength && !keeps_state),
+        workspace_(largest, weights.in.options(), short_),
+        stream_(stream) {}
+
+  void project(const PairShape& s, const StreamView& x) {
+    check(kernels::launch_pair_norm(s, x, workspace_.xn.data_ptr(), stream_), "norm");
+    Tensor projected = workspace_.projected.narrow(0, 0, s.tokens());
+    torch::mm_out(projected, workspace_.xn.narrow(0, 0, s.tokens()), weights_.in);
+  }
+
+  void scan(const PairShape& s, const kernels::CarriedState& state) {
+    void* projected = workspace_.projected.data_ptr();
+    float* squares = workspace_.squares.data_ptr<float>();
+    if (short_) {
+      check(kernels::launch_pair_scan_short(s, projected, scan_weights_, workspace_.u.data_ptr(), squares,
+                                            stream_),
+            "short scan");
+      return;
+    }
+    void* bc = workspace_.bc.data_ptr();
+    float* dt = workspace_.dt.data_ptr<float>();
+    check(kernels::launch_pair_conv(s, projected, scan_weights_, state.conv_in, bc, dt, stream_),
+          "convolution");
+    check(kernels::launch_pair_scan(s, projected, scan_weights_, bc, dt, state, workspace_.u.data_ptr(),
+                                    squares, stream_),
+          "scan");
+  }
+
+  void merge(const PairShape& s, const StreamView& x, const StreamView& y) {
+    const int64_t n = s.tokens();
+    const Tensor u =
+        workspace_.u.narrow(0, 0, s.directions * n * s.d_inner).view({s.directions, n, s.d_inner});
+    Tensor products =
+        workspace_.products.narrow(0, 0, s.directions * n * s.dim).view({s.directions, n, s.dim});
+    torch::bmm_out(products, u, weights_.out);
+    check(kernels::launch_pair_merge(s, workspace_.projected.data_ptr(), products.data_ptr(),
+                                     workspace_.squares.data_ptr<float>(), floats(weights_.bias), x, y,
+                                     stream_),
+          "merge");
+  }
+
+  /// The convolution's state after `at` elements, [S, conv_width - 1, channels].
+  Tensor conv_state(const PairShape& s, const Tensor& before, int64_t at) {
+    kernels::MixerShape shape;
+    shape.scalar = s.scalar;
+    shape.outer = s.outer, shape.inner = s.inner, shape.length = s.length;
+    shape.d_inner = s.d_inner, shape.state = s.state, shape.head_dim = s.head_dim,
+    shape.conv_width = s.conv_width;
+    const int64_t width = s.projected_width();
+    const kernels::Strided zxbcdt{workspace_.projected.data_ptr(), s.length * s.inner * width,
+                                  s.inner * width, width};
+    const Tensor after =
+        torch::empty({s.sequences(), s.conv_width - 1, s.channels()}, weights_.taps.options());
+    check(kernels::launch_conv_state(shape, zxbcdt, floats(before), static_cast<int>(at),
+                                     after.data_ptr<float>(), stream_),
+          "convolution state");
+    return after;
+  }
+
+ private:
+  const PairWeightsCuda& weights_;
+  kernels::ScanWeights scan_weights_;
+  bool short_;
+  Workspace workspace_;
+  cudaStream_t stream_;
+};
+
+/// Rows of directions, padded at the front to kMaxConvWidth taps and transposed: [kMaxConvWidth, channels].
+Tensor taps_of(const MixerWeights& core) {
+  const Tensor weight = core.conv_weight.t();
+  return torch::cat(
+      {torch::zeros({kernels::kMaxConvWidth - weight.size(0), weight.size(1)}, weight.options()), weight});
+}
+
+StreamView view_of(const Tensor& x) { return {x.data_ptr<float>(), x.stride(0), x.stride(1), x.stride(2)}; }
+
+}  // namespace
+
+PairWeightsCuda pair_weights_cuda(const PairWeights& w, const MixerSizes& sizes, torch::Dtype dtype) {
+  std::vector<const MixerWeights*> cores = {&w.core_f};
+  std::vector<Tensor> outs = {w.out_f};
+  if (w.both_directions()) {
+    cores.push_back(&w.core_b);
+    outs.push_back(w.out_b);
+  }
+  PairShape shape;
+  shape.d_inner = static_cast<int>(sizes.d_inner), shape.state = static_cast<int>(sizes.state);
+  shape.head_dim = static_cast<int>(sizes.head_dim);
+  const int64_t E = sizes.in_proj_width(), padding = shape.slab() - E;
+  std::vector<Tensor> in, out, taps, conv_bias, dt_bias, A_log, D;
+  for (size_t d = 0; d < cores.size(); ++d) {
+    in.push_back(torch::constant_pad_nd(w.in.narrow(1, static_cast<int64_t>(d) * E, E), {0, padding}));
+    out.push_back(cores[d]->norm_weight.unsqueeze(1) * outs[d]);
+    taps.push_back(taps_of(*cores[d]));
+    conv_bias.push_back(cores[d]->conv_bias);
+    dt_bias.push_back(cores[d]->dt_bias);
+    A_log.push_back(cores[d]->A_log);
+    D.push_back(cores[d]->D);
+  }
+  in.push_back(w.residual);
+  return {sizes,
+          torch::cat(in, 1).to(dtype).contiguous(),
+          torch::stack(out).to(dtype).contiguous(),
+          w.bias.to(torch::kFloat32).contiguous(),
+          torch::stack(taps).contiguous(),
+          torch::stack(conv_bias).contiguous(),
+          torch::stack(dt_bias).contiguous(),
+          torch::stack(A_log).contiguous(),
+          torch::stack(D).contiguous()};
+}
+
+PairShape pair_shape(const Tensor& x, const PairWeightsCuda& weights) {
+  PairShape shape;
+  shape.scalar =
+      weights.in.scalar_type() == torch::kFloat16 ? kernels::Scalar::kFloat16 : kernels::Scalar::kBfloat16;
+  shape.directions = static_cast<int>(weights.out.size(0));
+  shape.outer = x.size(0);
+  shape.length = static_cast<int>(x.size(1));
+  shape.inner = x.size(2);
+  shape.dim = static_cast<int>(x.size(3));
+  shape.d_inner = static_cast<int>(weights.sizes.d_inner);
+  shape.state = static_cast<int>(weights.sizes.state);
+  shape.head_dim = static_cast<int>(weights.sizes.head_dim);
+  shape.conv_width = static_cast<int>(weights.sizes.conv_width);
+  return shape;
+}
+
+Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerState* state, int64_t state_at,
+                        int64_t slice_bytes) {
+  TORCH_CHECK(x.dim() == 4 && x.is_contiguous() && x.scalar_type() == torch::kFloat32 && x.numel() > 0 &&
+                  x.size(3) == weights.in.size(0),
+              "pair_block_fused: expected contiguous float32 [outer, L, inner, ", weights.in.size(0),
+              "], got ", x.sizes());
+  const c10::DeviceGuard guard(x.device());
+  const torch::NoGradGuard no_grad;
+  const PairShape whole = pair_shape(x, weights);
+  const Tensor y = torch::empty_like(x);
+
+  // Slices along the larger of the two dimensions that number sequences. A stream is short: it goes in one
+  // piece.
+  const bool along_outer = whole.outer > whole.inner;
+  const int64_t count = along_outer ? whole.outer : whole.inner;
+  const int64_t bytes_each = whole.tokens() / count * whole.projected_width() * weights.in.element_size();
+  const int64_t at_once = state != nullptr ? count : std::clamp<int64_t>(slice_bytes / bytes_each, 1, count);
+  const auto slice_shape = [&](int64_t sequences) {
+    PairShape shape = whole;
+    (along_outer ? shape.outer : shape.inner) = sequences;
+    return shape;
+  };
+
+  PairRun run(weights, slice_shape(at_once), state != nullptr, current_stream(x));
+  for (int64_t begin = 0; begin < count; begin += at_once) {
+    const int64_t sequences = std::min(at_once, count - begin);
+    const PairShape shape = slice_shape(sequences);
+    const int dimension = along_outer ? 0 : 2;
+    const StreamView from = view_of(x.narrow(dimension, begin, sequences));
+    run.project(shape, from);
+    if (state == nullptr) {
+      run.scan(shape, {});
+    } else {
+      const auto contiguous = [](const Tensor& t) { return t.defined() ? t.contiguous() : t; };
+      const MixerState before{contiguous(state->conv), contiguous(state->ssm)};
+      kernels::CarriedState carried{floats(before.conv), floats(before.ssm)};
+      if (state_at > 0) {
+        state->ssm = torch::empty({shape.sequences(), shape.heads(), shape.head_dim, shape.state},
+                                  weights.taps.options());
+        state->conv = run.conv_state(shape, before.conv, state_at);
+        carried.ssm_out = state->ssm.data_ptr<float>();
+        carried.state_at = static_cast<int>(state_at);
+      }
+      run.scan(shape, carried);
+    }
+    run.merge(shape, from, view_of(y.narrow(dimension, begin, sequences)));
+  }
+  return y;
+}
+
+}  // namespace bsm

@@ -1,0 +1,44 @@
+// A pair of Mamba2 mixers on tensors: allocates buffers and queues the kernels of pair_kernels.h and the
+// matrix products between them. Inference only.
+#pragma once
+
+#include <torch/types.h>
+
+#include "nn/cuda/pair_kernels.h"
+#include "nn/mixer.h"
+#include "nn/pair_weights.h"
+
+namespace bsm {
+
+/// PairWeights as the kernels want them: both directions side by side, the norm's factors multiplied into
+/// `out`.
+struct PairWeightsCuda {
+  MixerSizes sizes;
+  torch::Tensor in;  ///< [D, PairShape::projected_width()] 16-bit: a slab for each direction, then `residual`
+  torch::Tensor out;                ///< [directions, d_inner, D] 16-bit
+  torch::Tensor bias;               ///< [D] float32, as all that follow
+  torch::Tensor taps;               ///< [directions, kMaxConvWidth, channels]
+  torch::Tensor conv_bias;          ///< [directions, channels]
+  torch::Tensor dt_bias, A_log, D;  ///< [directions, heads]
+};
+
+/// @param weights float32 throughout  @param dtype bfloat16 or float16
+PairWeightsCuda pair_weights_cuda(const PairWeights& weights, const MixerSizes& sizes, torch::Dtype dtype);
+
+/// The sizes of a call on x [outer, L, inner, D] as the kernels want them.
+kernels::PairShape pair_shape(const torch::Tensor& x, const PairWeightsCuda& weights);
+
+/// Bytes that the projections of one slice of sequences may take. A block runs slice by slice, so that what
+/// the kernels hand each other stays in the GPU's second-level cache.
+constexpr int64_t kPairSliceBytes = int64_t{24} << 20;
+
+/// The block's new residual stream.
+/// @param x  [outer, L, inner, D] float32, contiguous; sequences run along L
+/// @param state, state_at  as for mixer_core()
+/// @return the same shape
+/// @throws Error(kFailed) when a launch fails
+torch::Tensor pair_block_fused(const torch::Tensor& x, const PairWeightsCuda& weights,
+                               MixerState* state = nullptr, int64_t state_at = 0,
+                               int64_t slice_bytes = kPairSliceBytes);
+
+}  // namespace bsm

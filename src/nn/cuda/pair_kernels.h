@@ -1,0 +1,105 @@
+// Launch functions of the inference kernels of a block: both directions of a Mamba2 pair (nn/blocks.cpp) in
+// the same launches, 16-bit activations, no gradients. Like mixer_kernels.h they know nothing of LibTorch.
+//
+// A block is   y = x + bias + rms(x) (xn W_res) + sum over directions of r (u M),   xn = x / rms(x),
+// with u the gated output of the scan before its norm and r = 1 / rms(u): the factors of the norms are folded
+// into the matrices, the norms themselves are row factors that commute with the products. So the norm ahead
+// of the output projection costs no pass over u, only one sum of squares for each head.
+//
+// Tokens are numbered (outer, element, inner) in input order: token = (o * length + l) * inner + i. Sequence
+// (o, i) runs over l, in direction 1 from the last to the first. "Scan order" counts in the direction of the
+// scan.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "nn/cuda/mixer_kernels.h"
+
+namespace bsm::kernels {
+
+struct PairShape {
+  Scalar scalar = Scalar::kBfloat16;  ///< of xn, projected, u and products; never kFloat32
+  int directions = 2;                 ///< 1: forward only
+  int64_t outer = 0;
+  int64_t inner = 0;
+  int length = 0;
+  int dim = 0;
+  int d_inner = 0;
+  int state = 0;
+  int head_dim = 0;
+  int conv_width = 0;
+
+  __host__ __device__ int heads() const { return d_inner / head_dim; }
+  __host__ __device__ int channels() const { return d_inner + 2 * state; }
+  __host__ __device__ int64_t sequences() const { return outer * inner; }
+  __host__ __device__ int64_t tokens() const { return sequences() * length; }
+  /// Columns [z | x | B | C | dt] of a direction in `projected`, padded so that every part is 16-byte
+  /// aligned.
+  __host__ __device__ int slab() const { return (d_inner + channels() + heads() + 7) / 8 * 8; }
+  /// Columns of `projected`: a slab for each direction, then x W_res.
+  __host__ __device__ int projected_width() const { return directions * slab() + dim; }
+};
+
+/// Whether the kernels exist for these sizes on any GPU; pair_shared_bytes() must be had as well.
+bool pair_supports(const PairShape& shape);
+size_t pair_shared_bytes(const PairShape& shape);
+size_t pair_scan_bytes(const PairShape& shape);        ///< of launch_pair_scan()
+size_t pair_scan_short_bytes(const PairShape& shape);  ///< of launch_pair_scan_short()
+
+/// Learned values of both directions, [directions, ...] float32.
+struct ScanWeights {
+  const float* taps;       ///< [directions, kMaxConvWidth, channels], leading zeros for shorter convolutions
+  const float* conv_bias;  ///< [directions, channels]
+  const float* dt_bias;    ///< [directions, heads]
+  const float* A_log;      ///< [directions, heads]
+  const float* D;          ///< [directions, heads]
+};
+
+/// Where a block reads or writes the residual stream: rows of `dim` floats. Sequences may be a slice of the
+/// stream's.
+struct StreamView {
+  float* data = nullptr;
+  int64_t stride_outer = 0, stride_length = 0, stride_inner = 0;
+};
+
+/// xn = x / sqrt(mean(x^2) + 1e-5), [tokens, dim] contiguous.
+cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, void* xn, cudaStream_t stream);
+
+/// B and C after convolution and SiLU, and the steps dt = softplus(raw + dt_bias), in scan order.
+/// @param conv_state null or [S, conv_width - 1, channels]: what direction 0 saw before, oldest first
+/// @param bc [directions, S, L, 2 state]   @param dt [directions, S, heads, L]
+cudaError_t launch_pair_conv(const PairShape& shape, const void* projected, const ScanWeights& weights,
+                             const float* conv_state, void* bc, float* dt, cudaStream_t stream);
+
+/// The state that direction 0 starts from and leaves. All null but for streams.
+struct CarriedState {
+  const float* conv_in = nullptr;  ///< [S, conv_width - 1, channels]
+  const float* ssm_in = nullptr;   ///< [S, heads, head_dim, state]
+  float* ssm_out = nullptr;        ///< same; after `state_at` elements
+  int state_at = 0;
+};
+
+/// Convolution of x, scan, skip and gate of sequences of any length; a block of threads owns one head of one
+/// sequence and carries its state from chunk to chunk.
+/// @param u       [directions, tokens, d_inner]: (y + D x) SiLU(z), in input order
+/// @param squares [directions, tokens, heads]: sum of u^2 over a head
+cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, const ScanWeights& weights,
+                             const void* bc, const float* dt, const CarriedState& state, void* u,
+                             float* squares, cudaStream_t stream);
+
+/// Longest sequence of launch_pair_scan_short().
+constexpr int kPairShortLength = 64;
+/// launch_pair_conv() and launch_pair_scan() at once for short sequences without state: all heads in one
+/// block.
+cudaError_t launch_pair_scan_short(const PairShape& shape, const void* projected, const ScanWeights& weights,
+                                   void* u, float* squares, cudaStream_t stream);
+
+/// y = x + bias + rms(x) residual + sum of r products (see above).
+/// @param projected its last `dim` columns are xn W_res   @param products [directions, tokens, dim]
+cudaError_t launch_pair_merge(const PairShape& shape, const void* projected, const void* products,
+                              const float* squares, const float* bias, const StreamView& x,
+                              const StreamView& y, cudaStream_t stream);
+
+}  // namespace bsm::kernels

@@ -1,0 +1,57 @@
+// The kernels of a block of two fused mixers, run on the host by tests/gpu/emulator.h, against plain
+// operators. LibTorch 1.13 multiplies no float16 matrices on a CPU, so that type is left to the GPU's tests.
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "emulator.h"
+#include "pair_cases.h"
+
+namespace bsm {
+namespace {
+
+using testing::PairCase;
+
+std::vector<PairCase> cases() {
+  return {
+      {2, 1, 2, 16, {128, 32, 64, 4}},
+      {1, 2, 1, 8, {64, 32, 32, 4}},
+      {3, 40, 1, 24, {192, 64, 64, 4}, true, 1},
+      {1, 63, 2, 16, {64, 128, 64, 3}, false},
+      {2, 64, 1, 16, {64, 32, 64, 2}},
+      {1, 65, 2, 16, {64, 64, 32, 4}},
+      {1, 130, 3, 16, {128, 128, 64, 4}, true, 1},
+      {2, 150, 1, 16, {64, 32, 32, 4}, false},
+  };
+}
+
+class PairEmulated : public ::testing::TestWithParam<PairCase> {};
+
+TEST_P(PairEmulated, Bfloat16) {
+  torch::manual_seed(1);
+  EXPECT_LT(testing::pair_error(GetParam(), torch::kCPU, torch::kBFloat16), 2e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, PairEmulated, ::testing::ValuesIn(cases()),
+                         [](const auto& info) { return std::to_string(info.index); });
+
+TEST(PairEmulatedState, ContinuesAndIsTakenInTheMiddle) {
+  torch::manual_seed(3);
+  const PairCase c{1, 100, 2, 16, {64, 32, 32, 4}};
+  EXPECT_LT(testing::pair_stream_error(c, torch::kCPU, torch::kBFloat16, {2, 70, 64, 100, 0}), 2e-2);
+}
+
+TEST(PairEmulatedState, ShortPieces) {
+  torch::manual_seed(4);
+  const PairCase c{2, 5, 1, 16, {64, 32, 64, 4}};
+  EXPECT_LT(testing::pair_stream_error(c, torch::kCPU, torch::kBFloat16, {1, 1, 2, 5, 5}), 2e-2);
+}
+
+TEST(PairEmulatedLaunch, TooLittleSharedMemoryIsAnError) {
+  const PairCase c{1, 70, 1, 16, {64, 128, 64, 4}};
+  emulator::shared_bytes_limit = 1024;
+  EXPECT_THROW(testing::pair_error(c, torch::kCPU, torch::kBFloat16), Error);
+  emulator::shared_bytes_limit = 227 * 1024;
+}
+
+}  // namespace
+}  // namespace bsm
