@@ -32,6 +32,7 @@ Command add_separate(CLI::App& program);
 Command add_evaluate(CLI::App& program);
 Command add_score(CLI::App& program);
 Command add_train(CLI::App& program);
+Command add_bench(CLI::App& program);
 Command add_convert(CLI::App& program);
 Command add_info(CLI::App& program);
 

@@ -45,6 +45,8 @@ void require_half_range(const Checkpoint& checkpoint) {
   }
 }
 
+}  // namespace
+
 ModelConfig read_config(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ErrorCode::kNotFound, "Cannot open the configuration " + path + ": check the path.");
@@ -60,6 +62,8 @@ ModelConfig read_config(const std::string& path) {
   config.validate();
   return config;
 }
+
+namespace {
 
 /// Metadata that a converted file keeps: all but the configuration, which is written anew.
 std::map<std::string, std::string> other_metadata(const Checkpoint& checkpoint) {

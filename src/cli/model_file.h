@@ -26,6 +26,9 @@ struct ModelFileSummary {
   std::string mismatch;  ///< why the weights do not fit the configuration; empty when they do
 };
 
+/// A model configuration, or the object "model" of a training configuration. Throws Error.
+ModelConfig read_config(const std::string& path);
+
 /// Throws Error: kNotFound, kOpenRead, kWrongType (not a model file).
 ModelFileSummary inspect_model_file(const std::string& path);
 
@@ -34,8 +37,8 @@ ModelFileSummary inspect_model_file(const std::string& path);
 /// in the format.
 DType convert_model_file(const std::string& input, const std::string& output, std::optional<DType> dtype);
 
-/// Writes a network with the start values of training. `config_file`: a model configuration, or a training
-/// configuration with the object "model". Returns the number of parameters. Throws Error.
+/// Writes a network with the start values of training and the sizes of read_config(). Returns the number of
+/// parameters. Throws Error.
 int64_t write_random_model(const std::string& config_file, const std::string& output, uint64_t seed,
                            DType dtype);
 

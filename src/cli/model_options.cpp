@@ -16,12 +16,13 @@ Precision precision_of(const std::string& name) {
 
 }  // namespace
 
-void add_model_options(CLI::App& command, ModelArguments& arguments) {
-  command
-      .add_option("--model", arguments.model_file,
-                  std::string("Model file: safetensors or PyTorch checkpoint [default: the shipped ") +
-                      kDefaultModelName + "]")
-      ->type_name("FILE");
+CLI::Option* add_model_options(CLI::App& command, ModelArguments& arguments) {
+  CLI::Option* model =
+      command
+          .add_option("--model", arguments.model_file,
+                      std::string("Model file: safetensors or PyTorch checkpoint [default: the shipped ") +
+                          kDefaultModelName + "]")
+          ->type_name("FILE");
   command
       .add_option("--device", arguments.device,
                   "auto (a GPU if there is one), cpu, cuda, cuda:N [default: auto]; a named device is used "
@@ -37,18 +38,24 @@ void add_model_options(CLI::App& command, ModelArguments& arguments) {
   command.add_option("--threads", arguments.threads, "CPU threads [default: 0 = one per physical core]")
       ->check(CLI::Range(0, 1024))
       ->type_name("N");
+  return model;
 }
 
 std::string model_path(const ModelArguments& arguments) {
   return arguments.model_file.empty() ? find_default_model() : arguments.model_file;
 }
 
-std::shared_ptr<const Model> load_model(const ModelArguments& arguments) {
+ModelOptions device_options(const ModelArguments& arguments) {
   ModelOptions options;
-  options.model_file = model_path(arguments);
   options.device = arguments.device;
   options.precision = precision_of(arguments.precision);
   options.threads = arguments.threads;
+  return options;
+}
+
+std::shared_ptr<const Model> load_model(const ModelArguments& arguments) {
+  ModelOptions options = device_options(arguments);
+  options.model_file = model_path(arguments);
   return Model::load(options);
 }
 

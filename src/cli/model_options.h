@@ -8,6 +8,7 @@
 
 namespace CLI {
 class App;
+class Option;
 }
 
 namespace bsm {
@@ -19,11 +20,14 @@ struct ModelArguments {
   int threads = 0;
 };
 
-/// Adds the options to a command; `arguments` must outlive the parsing.
-void add_model_options(CLI::App& command, ModelArguments& arguments);
+/// Adds the options to a command and returns --model; `arguments` must outlive the parsing.
+CLI::Option* add_model_options(CLI::App& command, ModelArguments& arguments);
 
 /// The file that the arguments name, or the default model. Throws Error(kNotFound).
 std::string model_path(const ModelArguments& arguments);
+
+/// All but the file.
+ModelOptions device_options(const ModelArguments& arguments);
 
 /// Loads the model that the arguments name. Throws Error.
 std::shared_ptr<const Model> load_model(const ModelArguments& arguments);

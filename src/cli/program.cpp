@@ -28,8 +28,8 @@ int run(int argc, const char* const* argv) {
   program.set_version_flag("--version", version_text, "Print the version and the libraries in use, and exit");
   program.footer("Exit status: 0 all done, 1 something failed, 2 wrong usage.");
   const std::vector<Command> commands = {
-      add_separate(program), add_evaluate(program), add_score(program),
-      add_train(program),    add_convert(program),  add_info(program),
+      add_separate(program), add_evaluate(program), add_score(program), add_train(program),
+      add_bench(program),    add_convert(program),  add_info(program),
   };
   try {
     program.parse(argc, argv);

@@ -4,6 +4,7 @@
 
 #include "nn/cuda/pair_cuda.h"
 #include "nn/pair_weights.h"
+#include "nn/stages.h"
 
 namespace bsm {
 
@@ -141,11 +142,13 @@ class Mamba2PairBlock : public AxisBlock {
     const Tensor flat = x.view({-1, dim_});  // [S*L, D]
     const Tensor zxbcdt =
         rms_norm(flat).to(dtype_).matmul(w.in).view({outer, L, inner, -1});  // [.., E or 2E]
+    stage_done(Stage::kProjections);
     const Tensor core_f =
         mixer_core(zxbcdt.narrow(3, 0, E), w.core_f, sizes_, Direction::kForward, state, state_at);
 
     Tensor y = torch::addmm(w.bias, flat.to(dtype_), w.residual);  // [S*L, D]
     y.addmm_(core_f.view({-1, sizes_.d_inner}), w.out_f);
+    stage_done(Stage::kMerge);
     if (w.both_directions()) {
       const Tensor core_b = mixer_core(zxbcdt.narrow(3, E, E), w.core_b, sizes_, Direction::kBackward);
       y.addmm_(core_b.view({-1, sizes_.d_inner}), w.out_b);

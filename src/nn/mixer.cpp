@@ -6,6 +6,7 @@
 
 #include "nn/cpu/mixer_cpu.h"
 #include "nn/cuda/mixer_cuda.h"
+#include "nn/stages.h"
 
 namespace bsm {
 
@@ -21,6 +22,11 @@ bool gradient_needed(const Tensor& zxbcdt, const MixerWeights& w) {
        {&zxbcdt, &w.conv_weight, &w.conv_bias, &w.dt_bias, &w.A_log, &w.D, &w.norm_weight})
     if (tensor->requires_grad()) return true;
   return false;
+}
+
+Tensor fused(Tensor out) {
+  stage_done(Stage::kMixerCore);
+  return out;
 }
 
 void check_weight(const char* name, const Tensor& tensor, at::IntArrayRef shape) {
@@ -67,9 +73,9 @@ Tensor mixer_core(const Tensor& zxbcdt, const MixerWeights& weights, const Mixer
     const bool gradient = gradient_needed(zxbcdt, weights);
     // The CUDA kernels differentiate whole sequences only, the CPU operator not at all.
     if (!(gradient && state != nullptr) && mixer_core_cuda_supports(zxbcdt, weights, sizes))
-      return mixer_core_cuda(zxbcdt, weights, sizes, direction, state, state_at);
+      return fused(mixer_core_cuda(zxbcdt, weights, sizes, direction, state, state_at));
     if (!gradient && mixer_core_cpu_supports(zxbcdt, weights, sizes))
-      return mixer_core_cpu(zxbcdt, weights, sizes, direction, state, state_at);
+      return fused(mixer_core_cpu(zxbcdt, weights, sizes, direction, state, state_at));
   }
   return mixer_core_plain(zxbcdt, weights, sizes, direction, state, state_at);
 }

@@ -2,6 +2,7 @@
 
 #include "nn/mixer.h"
 #include "nn/scan.h"
+#include "nn/stages.h"
 
 namespace bsm {
 
@@ -68,10 +69,13 @@ Tensor mixer_core_plain(const Tensor& zxbcdt, const MixerWeights& weights, const
       state->conv = torch::cat({before, u.slice(1, 0, state_at)}, 1).slice(1, state_at).contiguous();
     }
   }
+  stage_done(Stage::kConvScan);
   y = (y + weights.D.unsqueeze(1) * x).reshape({S, L, d_inner}) * torch::silu(z);
   y = y * torch::rsqrt(y.square().mean(-1, true) + kNormEps) * weights.norm_weight;
   if (backward) y = y.flip(1);
-  return y.to(zxbcdt.scalar_type()).view({outer, inner, L, d_inner}).transpose(1, 2).contiguous();
+  y = y.to(zxbcdt.scalar_type()).view({outer, inner, L, d_inner}).transpose(1, 2).contiguous();
+  stage_done(Stage::kGateNorm);
+  return y;
 }
 
 }  // namespace bsm

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "nn/band_split.h"
 #include "nn/blocks.h"
+#include "nn/stages.h"
 
 namespace bsm {
 
@@ -76,12 +77,15 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
   };
 
   Tensor x = impl_->band_split->forward(frames, impl_->dtype);  // [B, T, K, D]
+  stage_done(Stage::kBandSplit);
   observe("band_split", x);
   for (size_t l = 0; l < impl_->layers.size(); ++l) {
     const std::string name = "layers." + std::to_string(l);
     x = impl_->layers[l].time->forward(x, state != nullptr ? &state->time_blocks[l] : nullptr, state_frames);
+    stage_done(Stage::kMerge);
     observe(name + ".time", x);
     x = impl_->layers[l].band->forward(x, nullptr, 0);
+    stage_done(Stage::kMerge);
     observe(name + ".band", x);
   }
   x = unit_norm(x);
@@ -91,7 +95,9 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
   x = x.to(impl_->dtype);
   std::vector<Tensor> masks;
   for (const auto& estimator : impl_->mask_estimators) masks.push_back(estimator->forward(x, gamma));
-  return torch::stack(masks, 1);  // [B, S, T, F]
+  const Tensor stacked = torch::stack(masks, 1);  // [B, S, T, F]
+  stage_done(Stage::kMasks);
+  return stacked;
 }
 
 void SeparationNetworkImpl::set_compute_dtype(torch::Dtype dtype) {

@@ -2,7 +2,9 @@
 // embedding and a gate per head, without output norm.
 #include <torch/torch.h>
 
+#include "nn/attention.h"
 #include "nn/blocks.h"
+#include "nn/stages.h"
 
 namespace bsm {
 
@@ -11,29 +13,6 @@ using torch::Tensor;
 namespace {
 
 constexpr double kDropout = 0.1;
-/// Bound of the score matrices [rows, heads, L, L] that exist at a time when they are formed explicitly.
-constexpr int64_t kScoreElements = int64_t{1} << 24;
-
-/// softmax(q k^T / sqrt(head_dim)) v for q, k, v [S, heads, L, head_dim].
-Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, double dropout) {
-#if TORCH_VERSION_MAJOR >= 2
-  return torch::scaled_dot_product_attention(q, k, v, {}, dropout);
-#else
-  const int64_t S = q.size(0), heads = q.size(1), L = q.size(2);
-  const int64_t rows = std::max<int64_t>(1, kScoreElements / (heads * L * L));
-  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(3)));
-  std::vector<Tensor> parts;
-  for (int64_t begin = 0; begin < S; begin += rows) {
-    const int64_t end = std::min(S, begin + rows);
-    Tensor weights =
-        (q.slice(0, begin, end) * scale).matmul(k.slice(0, begin, end).transpose(2, 3)).softmax(-1);
-    if (dropout > 0) weights = torch::dropout(weights, dropout, true);
-    parts.push_back(weights.matmul(v.slice(0, begin, end)));
-  }
-  return torch::cat(parts, 0);
-#endif
-}
-
 /// Rotary position embedding. `freqs` is stored with the weights but not trained.
 struct RotaryEmbed : torch::nn::Module {
   Tensor freqs;  ///< [head_dim / 2], radians per position
@@ -77,8 +56,10 @@ struct Attention : torch::nn::Module {
     const Tensor normed = normalise(x, norm->values).to(dtype);
     const Tensor qkv =
         torch::linear(normed, to_qkv->weight.to(dtype)).view({S, L, 3, heads_, -1}).permute({2, 0, 3, 1, 4});
-    const Tensor attended = attend(rotary_embed->rotate(qkv[0]), rotary_embed->rotate(qkv[1]), qkv[2],
-                                   dropout);  // [S, heads, L, head_dim]
+    stage_done(Stage::kProjections);
+    const Tensor attended = attention(rotary_embed->rotate(qkv[0]), rotary_embed->rotate(qkv[1]), qkv[2],
+                                      dropout);  // [S, heads, L, head_dim]
+    stage_done(Stage::kAttention);
     const Tensor gates =
         torch::linear(normed, to_gates->weight.to(dtype), to_gates->bias.to(dtype)).sigmoid();
     const Tensor gated = attended * gates.transpose(1, 2).unsqueeze(-1);
@@ -132,7 +113,9 @@ class TransformerBlock : public AxisBlock {
     Tensor x = axis_ == Axis::kTime ? input.transpose(1, 2).reshape({B * K, T, D})  // [B*K, T, D]
                                     : input.reshape({B * T, K, D});                 // [B*T, K, D]
     x = x + attention_->forward(x, dtype_);
+    stage_done(Stage::kMerge);
     x = x + feed_forward_->forward(x, dtype_);
+    stage_done(Stage::kFeedForward);
     if (axis_ == Axis::kBand) return x.view({B, T, K, D});
     return x.view({B, K, T, D}).transpose(1, 2).contiguous();
   }

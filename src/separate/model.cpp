@@ -46,6 +46,37 @@ void warn_of_slow_blas() {
           "), about 40 times slower than OpenBLAS: install the package libopenblas0-pthread.");
 }
 
+/// Device, network, precision: the steps that all models share.
+std::shared_ptr<const Model> make(const ModelOptions& options, const LoadProgress& progress,
+                                  const std::string& doing,
+                                  const std::function<SeparationNetwork()>& make_network) {
+  if (options.threads < 0 || options.threads > 1024)
+    throw Error(ErrorCode::kSettings, "The number of threads " + std::to_string(options.threads) +
+                                          " cannot work; give 1 to 1024, or 0 for one per physical core.");
+  auto impl = std::make_unique<Model::Impl>();
+  impl->threads = options.threads > 0 ? options.threads : physical_cores();
+  translate_errors(doing, [&] {
+    // Before anything else computes, so that LibTorch's workers start with these settings.
+    const CpuThreadScope threads(impl->threads);
+    report(progress, "finding the device", 0.0);
+    impl->device = choose_device(options.device);
+    impl->device_name = impl->device.str();
+    impl->precision = choose_precision(options.precision, impl->device);
+    if (impl->device.is_cpu()) warn_of_slow_blas();
+
+    impl->network = make_network();
+    impl->parameters = parameter_count(impl->network);
+
+    report(progress, "moving the weights to the device", 0.7);
+    impl->network->eval();
+    if (!impl->device.is_cpu()) impl->network->to(impl->device);
+    impl->network->set_compute_dtype(compute_dtype(impl->precision));
+    impl->network->prepare_inference();
+    report(progress, "ready", 1.0);
+  });
+  return Model::wrap(std::move(impl));
+}
+
 }  // namespace
 
 const char* precision_name(Precision precision) {
@@ -63,34 +94,18 @@ const char* precision_name(Precision precision) {
 }
 
 std::shared_ptr<const Model> Model::load(const ModelOptions& options, const LoadProgress& progress) {
-  if (options.threads < 0 || options.threads > 1024)
-    throw Error(ErrorCode::kSettings, "The number of threads " + std::to_string(options.threads) +
-                                          " cannot work; give 1 to 1024, or 0 for one per physical core.");
-  auto impl = std::make_unique<Impl>();
-  impl->threads = options.threads > 0 ? options.threads : physical_cores();
-  translate_errors("loading " + options.model_file, [&] {
-    // Before anything else computes, so that LibTorch's workers start with these settings.
-    const CpuThreadScope threads(impl->threads);
-    report(progress, "finding the device", 0.0);
-    impl->device = choose_device(options.device);
-    impl->device_name = impl->device.str();
-    impl->precision = choose_precision(options.precision, impl->device);
-    if (impl->device.is_cpu()) warn_of_slow_blas();
-
+  return make(options, progress, "loading " + options.model_file, [&] {
     report(progress, "reading the file", 0.1);
-    impl->network = load_network(options.model_file);
+    SeparationNetwork network = load_network(options.model_file);
     report(progress, "checking the weights", 0.6);
-    require_finite_weights(impl->network, options.model_file);
-    impl->parameters = parameter_count(impl->network);
-
-    report(progress, "moving the weights to the device", 0.7);
-    impl->network->eval();
-    if (!impl->device.is_cpu()) impl->network->to(impl->device);
-    impl->network->set_compute_dtype(compute_dtype(impl->precision));
-    impl->network->prepare_inference();
-    report(progress, "ready", 1.0);
+    require_finite_weights(network, options.model_file);
+    return network;
   });
-  return wrap(std::move(impl));
+}
+
+std::shared_ptr<const Model> Model::random(const ModelConfig& config, const ModelOptions& options,
+                                           uint64_t seed) {
+  return make(options, {}, "making a random network", [&] { return make_random_network(config, seed); });
 }
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -28,6 +28,10 @@ class Model {
  public:
   /// Throws Error: kNotFound, kOpenRead, kWrongType, kSettings, kOutOfMemory, kCancelled, kFailed.
   static std::shared_ptr<const Model> load(const ModelOptions& options, const LoadProgress& progress = {});
+  /// A network with the start values of training, to measure speed; `model_file` is not used. Throws like
+  /// load().
+  static std::shared_ptr<const Model> random(const ModelConfig& config, const ModelOptions& options,
+                                             uint64_t seed = 0);
   ~Model();
 
   const ModelConfig& config() const;

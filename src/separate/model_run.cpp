@@ -4,6 +4,7 @@
 #include <new>
 
 #include "core/error.h"
+#include "nn/stages.h"
 #include "separate/cpu_threads.h"
 #include "separate/model_impl.h"
 
@@ -53,15 +54,19 @@ torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* s
     const std::lock_guard<std::mutex> one_at_a_time(mutex);
     const torch::InferenceMode inference;
     const CpuThreadScope cpu(threads);
-    const torch::Tensor input = frames.to(device).contiguous();                       // [B, T, F]
-    const torch::Tensor masks = network->forward(input, state, state_frames);         // [B, S, T, F]
-    stems = apply_masks(masks, input).to(torch::kCPU, torch::kFloat32).contiguous();  // [B, S, T, F]
+    const torch::Tensor input = frames.to(device).contiguous();  // [B, T, F]
+    stage_done(Stage::kToDevice);
+    const torch::Tensor masks = network->forward(input, state, state_frames);  // [B, S, T, F]
+    stems = apply_masks(masks, input);
+    stage_done(Stage::kMasks);
+    stems = stems.to(torch::kCPU, torch::kFloat32).contiguous();
     if (!torch::isfinite(stems).all().item<bool>())
       throw Error(ErrorCode::kFailed,
                   std::string("The network returned values that are not finite numbers, at precision ") +
                       precision_name(precision) +
                       (precision == Precision::kFp32 ? ". The model cannot be used with this input."
                                                      : ". Choose the precision fp32."));
+    stage_done(Stage::kFromDevice);
   });
   return stems;
 }

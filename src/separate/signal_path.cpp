@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "nn/stages.h"
 
 namespace bsm {
 namespace {
@@ -69,6 +70,7 @@ void SignalPath::push_block(int64_t samples) {
   for (int c = 0; c < channels_; ++c) mixture_[static_cast<size_t>(c)].append(mixture_channel(c), samples);
   analysis_.push(planar.data(), samples);
   take_frames();
+  stage_done(Stage::kStft);
 }
 
 void SignalPath::take_frames() {
@@ -82,11 +84,13 @@ void SignalPath::finish_input() {
   input_finished_ = true;
   analysis_.finish();
   take_frames();
+  stage_done(Stage::kStft);
 }
 
 void SignalPath::push_estimates(const float* stems, int64_t stem_stride, int64_t count) {
   for (size_t s = 0; s < synthesis_.size(); ++s)
     synthesis_[s].push_frames(stems + static_cast<int64_t>(s) * stem_stride, count);
+  stage_done(Stage::kIstft);
 }
 
 void SignalPath::finish_output() {
@@ -119,6 +123,7 @@ int64_t SignalPath::pop(int64_t max_samples) {
   }
   popped_ += count;
   for (FloatQueue& channel : mixture_) channel.drop_before(popped_);
+  stage_done(Stage::kIstft);
   return count;
 }
 

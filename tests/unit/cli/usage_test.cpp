@@ -11,7 +11,7 @@ class UsageTest : public ProgramTest {};
 TEST_F(UsageTest, HelpListsEveryCommandAndExitsWithZero) {
   const Result result = run_program({"--help"});
   EXPECT_EQ(result.status, 0);
-  for (const char* command : {"separate", "evaluate", "score", "train", "convert", "info"}) {
+  for (const char* command : {"separate", "evaluate", "score", "train", "bench", "convert", "info"}) {
     EXPECT_NE(result.out.find(command), std::string::npos) << command;
     const Result help = run_program({command, "--help"});
     EXPECT_EQ(help.status, 0);

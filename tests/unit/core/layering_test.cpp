@@ -28,7 +28,8 @@ const std::map<std::string, Folders> kMayInclude = {
     {"engine", {"core", "dsp", "io", "nn", "separate", "engine"}},
     {"eval", {"core", "eval"}},
     {"train", {"core", "dsp", "io", "nn", "separate", "eval", "train"}},
-    {"cli", {"core", "dsp", "io", "nn", "separate", "engine", "eval", "train", "cli"}},
+    {"bench", {"core", "dsp", "io", "nn", "separate", "train", "bench"}},
+    {"cli", {"core", "dsp", "io", "nn", "separate", "engine", "eval", "train", "bench", "cli"}},
     {"pch", {}},
     {"gst", {"engine/engine.h"}},
 };
@@ -40,14 +41,14 @@ struct Library {
 };
 
 const std::vector<Library> kLibraries = {
-    {"LibTorch", {"torch/", "ATen/", "c10/", "caffe2/"}, {"nn", "separate", "engine", "train", "cli", "pch"}},
+    {"LibTorch", {"torch/", "ATen/", "c10/", "caffe2/"}, {"nn", "separate", "engine", "train", "bench", "cli", "pch"}},
     {"FFTW", {"fftw3"}, {"dsp"}},
     {"libsndfile", {"sndfile"}, {"io"}},
     {"libsoxr", {"soxr"}, {"io"}},
     {"zlib", {"zlib.h"}, {"io"}},
     {"GStreamer", {"gst/"}, {"gst"}},
     {"CLI11", {"CLI/"}, {"cli"}},
-    {"CUDA", {"cuda"}, {"nn"}},
+    {"CUDA", {"cuda"}, {"nn", "bench"}},
 };
 
 /// The include lines of `text` that a file at `path` (src/FOLDER/... or gst/...) may not have, one sentence
