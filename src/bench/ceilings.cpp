@@ -8,13 +8,13 @@
 namespace bsm {
 namespace {
 
-/// Shortest of several runs, in seconds: at least three, until half a second has passed.
+/// Shortest of several runs, in seconds: at least two, until 0.3 s have passed.
 template <typename Work>
 double best_s(const BenchDevice& device, Work work) {
-  constexpr double kLeast_s = 0.5;
+  constexpr double kLeast_s = 0.3;
   work();
   double best = std::numeric_limits<double>::infinity(), total = 0;
-  for (int runs = 0; runs < 3 || total < kLeast_s; ++runs) {
+  for (int runs = 0; runs < 2 || total < kLeast_s; ++runs) {
     device.synchronize();
     const auto start = std::chrono::steady_clock::now();
     work();
@@ -32,7 +32,7 @@ Ceilings measure_ceilings(const BenchDevice& device, c10::ScalarType dtype) {
   const torch::NoGradGuard no_grad;
   const auto options = torch::TensorOptions(device.device()).dtype(dtype);
   Ceilings ceilings;
-  for (const int size : device.on_gpu() ? std::vector<int>{4096, 8192} : std::vector<int>{1024, 2048}) {
+  for (const int size : device.on_gpu() ? std::vector<int>{4096, 8192} : std::vector<int>{1024, 1536}) {
     const torch::Tensor a = torch::randn({size, size}, options), b = torch::randn({size, size}, options);
     torch::Tensor product = torch::empty({size, size}, options);
     const double time_s = best_s(device, [&] { torch::mm_out(product, a, b); });
@@ -42,7 +42,7 @@ Ceilings measure_ceilings(const BenchDevice& device, c10::ScalarType dtype) {
       ceilings.product_size = size;
     }
   }
-  const int64_t bytes = int64_t{1} << (device.on_gpu() ? 30 : 28);
+  const int64_t bytes = int64_t{1} << (device.on_gpu() ? 30 : 27);
   const torch::Tensor from = torch::ones({bytes / 4}, options.dtype(torch::kFloat32));
   torch::Tensor to = torch::zeros_like(from);
   ceilings.copy_bytes_per_s = 2 * static_cast<double>(bytes) / best_s(device, [&] { to.copy_(from); });

@@ -78,11 +78,11 @@ std::string title(const BenchResult& result) {
 }
 
 void print_times(const BenchReport& report) {
-  std::printf("\n%-24s%9s%9s%9s%9s%11s%9s%12s%10s%8s\n", "ms", "params", "median", "p95", "p99", "x realtime",
-              "rt factor", "peak MiB", "least ms", "ratio");
+  std::printf("\n%-24s%9s%10s%10s%10s%12s%11s%13s%10s%9s\n", "ms", "params", "median", "p95", "p99",
+              "x real time", "rt factor", "peak MiB", "least ms", "ratio");
   for (const BenchResult& result : report.results) {
     const TimeSummary& time = result.measured.time;
-    std::printf("%-24s%8.2fM%9s%9s%9s%11s%9.4f%12s%10s%8s\n", title(result).c_str(),
+    std::printf("%-24s%8.2fM%10s%10s%10s%12s%11.4f%13s%10s%9s\n", title(result).c_str(),
                 static_cast<double>(result.parameters) / 1e6, number(time.median_ms).c_str(),
                 number(time.p95_ms).c_str(), number(time.p99_ms).c_str(),
                 number(1 / result.real_time_factor()).c_str(), result.real_time_factor(),

@@ -1,5 +1,6 @@
-// Time of the STFT and its inverse per second of stereo audio on one core, as the separators run them: streams
-// pushed in blocks. The counter "core_share" is that time over the duration of the audio (0.01 = 1 % of a core).
+// Time of the STFT and its inverse per second of stereo audio on one core, as the separators run them:
+// streams pushed in blocks. The counter "core_share" is that time over the duration of the audio (0.01 = 1 %
+// of a core).
 //
 //   bench_stft
 #include <benchmark/benchmark.h>
@@ -40,14 +41,13 @@ void stft_and_inverse(benchmark::State& bench, StftSpec spec, bool inverse) {
     benchmark::DoNotOptimize(frames.data());
     benchmark::DoNotOptimize(out.data());
   }
-  bench.counters["core_share"] =
-      benchmark::Counter(static_cast<double>(bench.iterations()),
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  bench.counters["core_share"] = benchmark::Counter(
+      static_cast<double>(bench.iterations()), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
-BENCHMARK_CAPTURE(stft_and_inverse, published/stft, (StftSpec{2048, 2048, 441}), false);
-BENCHMARK_CAPTURE(stft_and_inverse, published/stft+istft, (StftSpec{2048, 2048, 441}), true);
-BENCHMARK_CAPTURE(stft_and_inverse, live/stft+istft, (StftSpec{2048, 2048, 882}), true);
+BENCHMARK_CAPTURE(stft_and_inverse, published / stft, (StftSpec{2048, 2048, 441}), false);
+BENCHMARK_CAPTURE(stft_and_inverse, published / stft + istft, (StftSpec{2048, 2048, 441}), true);
+BENCHMARK_CAPTURE(stft_and_inverse, live / stft + istft, (StftSpec{2048, 2048, 882}), true);
 
 }  // namespace
 }  // namespace bsm
