@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "nn/cuda/mixer_fused.h"
+#include "nn/stages.h"
 
 namespace bsm {
 
@@ -210,6 +211,7 @@ Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerSt
     const int dimension = along_outer ? 0 : 2;
     const StreamView from = view_of(x.narrow(dimension, begin, sequences));
     run.project(shape, from);
+    stage_done(Stage::kProjections);
     if (state == nullptr) {
       run.scan(shape, {});
     } else {
@@ -225,7 +227,9 @@ Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerSt
       }
       run.scan(shape, carried);
     }
+    stage_done(Stage::kMixerCore);
     run.merge(shape, from, view_of(y.narrow(dimension, begin, sequences)));
+    stage_done(Stage::kMerge);
   }
   return y;
 }
