@@ -10,7 +10,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "controls.h"
+#include "flow.h"
 #include "gstbsmamba2sep.h"
 #include "session.h"
 #include "settings.h"
@@ -25,6 +28,7 @@ struct SinkState {
   bool eos = false;
   bool warned_reverse = false;
   GstClockTime expected_pts = GST_CLOCK_TIME_NONE;  ///< of the next sample, when contiguous
+  GstClockTime discont_threshold_ns = kDefaultDiscontThresholdNs;
   GstAudioStreamAlign* align = nullptr;
 
   SinkState();
@@ -33,38 +37,22 @@ struct SinkState {
   SinkState& operator=(const SinkState&) = delete;
   /// The next samples start a timeline.
   void mark_discont();
-  /// Forgets segment and EOS (flush), and caps too (`all`).
-  void reset(bool all);
-};
-
-/// Flow returns of both pads as one; one unlinked pad is fine, two are not.
-class Flow {
- public:
-  GstFlowReturn update(int pad, GstFlowReturn ret);
-  GstFlowReturn get() const;
+  /// Forgets segment and EOS (flush).
   void reset();
-  /// A RECONFIGURE on a pad: it may be linked now.
-  void reset_pad(int pad);
-  /// True once per reset: the caller tells the application or upstream about the fatal flow return.
-  bool claim_report();
-
- private:
-  GstFlowReturn combined() const;
-
-  mutable std::mutex mutex_;
-  std::array<GstFlowReturn, kSourcePads> returns_{};
-  bool reported_ = false;
+  /// Forgets everything, takes the thresholds from the settings.
+  void start(const Settings& settings);
 };
 
 struct Priv {
   explicit Priv(GstBsMamba2Sep* self);
 
   GstPad* sink;
-  std::array<GstPad*, kSourcePads> src;
   Flow flow;
   SinkState in;
+  const std::shared_ptr<Controls> controls = std::make_shared<Controls>();
 
   // Guarded by the object lock.
+  std::array<GstPad*, kMaxPads> src{};  ///< requested ones come and go
   Settings settings;
   guint32 last_seek_seqnum = GST_SEQNUM_INVALID;
 
@@ -76,8 +64,6 @@ struct Priv {
   std::string model_file;
 };
 
-inline constexpr std::array<const char*, kSourcePads> kPadNames = {"vocals", "instrumental"};
-
 Priv& priv(GstBsMamba2Sep* self);
 inline Priv& priv(GstObject* self) { return priv(reinterpret_cast<GstBsMamba2Sep*>(self)); }
 
@@ -86,10 +72,8 @@ std::shared_ptr<Session> current_session(GstBsMamba2Sep* self);
 /// [any] What the element adds to the latency now.
 OwnLatency current_latency(GstBsMamba2Sep* self);
 
-inline bool is_fatal(GstFlowReturn ret) { return ret == GST_FLOW_NOT_LINKED || ret < GST_FLOW_EOS; }
-
-// properties.cpp
-void install_properties(GObjectClass* klass);
+// statistics.cpp
+GstStructure* make_statistics(const char* name, const Session* session, const OwnLatency& latency);
 
 // sink.cpp
 GstFlowReturn sink_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer);
@@ -105,6 +89,17 @@ gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
 gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event);
 gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query);
 void src_loop(gpointer pad);
-int pad_index(const Priv& p, const GstPad* pad);
+/// Starts the task of a pad that is active.
+void start_task(Session* session, GstPad* pad);
+
+// source_pads.cpp
+/// Its number as in pads.h.
+int pad_number(GstPad* pad);
+/// References to the source pads that there are.
+std::vector<PadPtr> source_pads(GstBsMamba2Sep* self);
+/// Makes one of them; the caller adds it to the element, and holds its object lock once others know it.
+GstPad* make_source_pad(Priv* p, GstPadTemplate* pad_template, int number);
+GstPad* request_new_pad(GstElement* element, GstPadTemplate* pad_template, const gchar* name, const GstCaps*);
+void release_pad(GstElement* element, GstPad* pad);
 
 }  // namespace bsm

@@ -1,27 +1,32 @@
 // Flow combining, by the rules of GstFlowCombiner. That one reads the last flow return that the core keeps in
-// each pad, and there an EOS event overwrites NOT_LINKED: of a short stream with both pads unlinked nobody
+// each pad, and there an EOS event overwrites NOT_LINKED: of a short stream with all pads unlinked nobody
 // would hear.
+#include "flow.h"
+
 #include <algorithm>
 #include <utility>
 
-#include "element.h"
-
 namespace bsm {
 
+template <typename Test>
+bool Flow::all_of(Test&& test) const {
+  return std::all_of(pads_.begin(), pads_.end(),
+                     [&](const Pad& pad) { return !pad.present || test(pad.ret); });
+}
+
 GstFlowReturn Flow::combined() const {
-  for (const GstFlowReturn ret : returns_)
-    if (ret == GST_FLOW_FLUSHING || ret <= GST_FLOW_NOT_NEGOTIATED) return ret;
-  const auto is = [](GstFlowReturn wanted) { return [wanted](GstFlowReturn ret) { return ret == wanted; }; };
-  if (std::all_of(returns_.begin(), returns_.end(), is(GST_FLOW_NOT_LINKED))) return GST_FLOW_NOT_LINKED;
+  for (const Pad& pad : pads_)
+    if (pad.present && (pad.ret == GST_FLOW_FLUSHING || pad.ret <= GST_FLOW_NOT_NEGOTIATED)) return pad.ret;
+  if (all_of([](GstFlowReturn ret) { return ret == GST_FLOW_NOT_LINKED; })) return GST_FLOW_NOT_LINKED;
   // An unlinked pad counts as one that has had enough.
-  const auto done = [](GstFlowReturn ret) { return ret == GST_FLOW_EOS || ret == GST_FLOW_NOT_LINKED; };
-  if (std::all_of(returns_.begin(), returns_.end(), done)) return GST_FLOW_EOS;
+  if (all_of([](GstFlowReturn ret) { return ret == GST_FLOW_EOS || ret == GST_FLOW_NOT_LINKED; }))
+    return GST_FLOW_EOS;
   return GST_FLOW_OK;
 }
 
 GstFlowReturn Flow::update(int pad, GstFlowReturn ret) {
   const std::lock_guard lock(mutex_);
-  returns_[static_cast<size_t>(pad)] = ret;
+  pads_[static_cast<size_t>(pad)].ret = ret;
   return combined();
 }
 
@@ -32,14 +37,19 @@ GstFlowReturn Flow::get() const {
 
 void Flow::reset() {
   const std::lock_guard lock(mutex_);
-  returns_.fill(GST_FLOW_OK);
+  for (Pad& pad : pads_) pad.ret = GST_FLOW_OK;
   reported_ = false;
 }
 
 void Flow::reset_pad(int pad) {
   const std::lock_guard lock(mutex_);
-  if (returns_[static_cast<size_t>(pad)] == GST_FLOW_NOT_LINKED)
-    returns_[static_cast<size_t>(pad)] = GST_FLOW_OK;
+  GstFlowReturn& ret = pads_[static_cast<size_t>(pad)].ret;
+  if (ret == GST_FLOW_NOT_LINKED) ret = GST_FLOW_OK;
+}
+
+void Flow::set_present(int pad, bool present) {
+  const std::lock_guard lock(mutex_);
+  pads_[static_cast<size_t>(pad)] = {GST_FLOW_OK, present};
 }
 
 bool Flow::claim_report() {

@@ -3,7 +3,6 @@
 
 #include <gst/gst.h>
 
-#include <array>
 #include <memory>
 
 namespace bsm {
@@ -12,6 +11,7 @@ struct GstUnref {
   void operator()(GstEvent* event) const { gst_event_unref(event); }
   void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
   void operator()(GstElement* element) const { gst_object_unref(element); }
+  void operator()(GstPad* pad) const { gst_object_unref(pad); }
   void operator()(GstStructure* structure) const { gst_structure_free(structure); }
   void operator()(gchar* text) const { g_free(text); }
 };
@@ -19,18 +19,8 @@ struct GstUnref {
 using EventPtr = std::unique_ptr<GstEvent, GstUnref>;
 using BufferPtr = std::unique_ptr<GstBuffer, GstUnref>;
 using ElementPtr = std::unique_ptr<GstElement, GstUnref>;
+using PadPtr = std::unique_ptr<GstPad, GstUnref>;
 using TextPtr = std::unique_ptr<gchar, GstUnref>;
-
-/// One thing per source pad: [0] vocals, [1] instrumental.
-inline constexpr int kSourcePads = 2;
-inline constexpr int kVocals = 0;
-inline constexpr int kInstrumental = 1;
-
-using EventPair = std::array<EventPtr, kSourcePads>;
-using BufferPair = std::array<BufferPtr, kSourcePads>;
-
-/// The same event for both pads; takes the reference.
-inline EventPair same_event(GstEvent* event) { return {EventPtr(event), EventPtr(gst_event_ref(event))}; }
 
 /// The macros GST_EVENT_IS_STICKY and GST_EVENT_IS_SERIALIZED mix enumerations, which C++20 deprecates.
 inline bool is_sticky(const GstEvent* event) {

@@ -38,6 +38,7 @@
 #include "element.h"
 #include "engine_loader.h"
 #include "model_file.h"
+#include "properties.h"
 
 GST_DEBUG_CATEGORY(bsmamba2sep_debug);
 GST_DEBUG_CATEGORY(bsmamba2engine_debug);
@@ -47,11 +48,10 @@ struct _GstBsMamba2Sep {
   bsm::Priv* priv;
 };
 
-G_DEFINE_TYPE_WITH_CODE(GstBsMamba2Sep, gst_bsmamba2_sep, GST_TYPE_ELEMENT,
-                        GST_DEBUG_CATEGORY_INIT(bsmamba2sep_debug, "bsmamba2sep", 0,
-                                                "singing voice separation");
-                        GST_DEBUG_CATEGORY_INIT(bsmamba2engine_debug, "bsmamba2engine", 0,
-                                                "engine library of bsmamba2sep"))
+G_DEFINE_TYPE_WITH_CODE(
+    GstBsMamba2Sep, gst_bsmamba2_sep, GST_TYPE_ELEMENT, G_IMPLEMENT_INTERFACE(GST_TYPE_PRESET, nullptr);
+    GST_DEBUG_CATEGORY_INIT(bsmamba2sep_debug, "bsmamba2sep", 0, "singing voice separation");
+    GST_DEBUG_CATEGORY_INIT(bsmamba2engine_debug, "bsmamba2engine", 0, "engine library of bsmamba2sep"))
 GST_ELEMENT_REGISTER_DEFINE(bsmamba2sep, "bsmamba2sep", GST_RANK_NONE, GST_TYPE_BSMAMBA2_SEP)
 
 // No channel-mask: the default ACCEPT_CAPS is a subset test and would refuse caps that have none.
@@ -65,26 +65,23 @@ static GstStaticPadTemplate vocals_template =
     GST_STATIC_PAD_TEMPLATE("vocals", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(BSM_CAPS));
 static GstStaticPadTemplate instrumental_template =
     GST_STATIC_PAD_TEMPLATE("instrumental", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(BSM_CAPS));
+static GstStaticPadTemplate stem_template =
+    GST_STATIC_PAD_TEMPLATE("stem_%u", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS(BSM_CAPS));
 
 namespace bsm {
 
 Priv& priv(GstBsMamba2Sep* self) { return *self->priv; }
 
-Priv::Priv(GstBsMamba2Sep* self)
-    : sink(gst_pad_new_from_static_template(&sink_template, "sink")),
-      src{gst_pad_new_from_static_template(&vocals_template, kPadNames[kVocals]),
-          gst_pad_new_from_static_template(&instrumental_template, kPadNames[kInstrumental])} {
+Priv::Priv(GstBsMamba2Sep* self) : sink(gst_pad_new_from_static_template(&sink_template, "sink")) {
   gst_pad_set_chain_function(sink, GST_DEBUG_FUNCPTR(sink_chain));
   gst_pad_set_event_function(sink, GST_DEBUG_FUNCPTR(sink_event));
   gst_pad_set_activatemode_function(sink, GST_DEBUG_FUNCPTR(sink_activate_mode));
   GST_PAD_SET_PROXY_CAPS(sink);
   gst_element_add_pad(GST_ELEMENT(self), sink);
-  for (GstPad* pad : src) {
-    gst_pad_set_event_function(pad, GST_DEBUG_FUNCPTR(src_event));
-    gst_pad_set_query_function(pad, GST_DEBUG_FUNCPTR(src_query));
-    gst_pad_set_activatemode_function(pad, GST_DEBUG_FUNCPTR(src_activate_mode));
-    gst_pad_use_fixed_caps(pad);
-    gst_element_add_pad(GST_ELEMENT(self), pad);
+  for (int number = 0; number < kAlwaysPads; ++number) {
+    GstPadTemplate* pad_template =
+        gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(self), pad_name(number).c_str());
+    gst_element_add_pad(GST_ELEMENT(self), make_source_pad(this, pad_template, number));
   }
 }
 
@@ -122,13 +119,17 @@ bool open_resources(GstBsMamba2Sep* self) {
 /// READY->PAUSED: everything about the stream starts afresh; loading begins.
 void start_session(GstBsMamba2Sep* self) {
   Priv& p = *self->priv;
-  p.in.reset(true);
-  p.flow.reset();
   GST_OBJECT_LOCK(self);
   const Settings snapshot = p.settings;
   p.last_seek_seqnum = GST_SEQNUM_INVALID;
   GST_OBJECT_UNLOCK(self);
-  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model_file, snapshot);
+  p.in.start(snapshot);
+  p.flow.reset();
+  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model_file, snapshot, p.controls);
+  GST_OBJECT_LOCK(self);
+  for (int stem = 0; stem < BSM_MAX_STEMS; ++stem)
+    if (p.src[static_cast<size_t>(kFirstStem + stem)]) session->request_stem(stem);
+  GST_OBJECT_UNLOCK(self);
   {
     const std::lock_guard lock(p.session_mutex);
     p.session = session;
@@ -189,10 +190,13 @@ static void gst_bsmamba2_sep_class_init(GstBsMamba2SepClass* klass) {
   auto* element_class = GST_ELEMENT_CLASS(klass);
   G_OBJECT_CLASS(klass)->finalize = bsm::finalize;
   element_class->change_state = GST_DEBUG_FUNCPTR(bsm::change_state);
+  element_class->request_new_pad = GST_DEBUG_FUNCPTR(bsm::request_new_pad);
+  element_class->release_pad = GST_DEBUG_FUNCPTR(bsm::release_pad);
   bsm::install_properties(G_OBJECT_CLASS(klass));
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &vocals_template);
   gst_element_class_add_static_pad_template(element_class, &instrumental_template);
+  gst_element_class_add_static_pad_template(element_class, &stem_template);
   gst_element_class_set_static_metadata(
       element_class, "BSMamba2 singing voice separation", "Filter/Effect/Audio",
       "Splits music into the singing voice and everything else", "bsmamba2sep contributors");

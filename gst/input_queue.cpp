@@ -12,6 +12,7 @@ void InputQueue::set_channels(int channels) {
 
 bool InputQueue::push_samples(const float* interleaved, int64_t frames) {
   std::unique_lock lock(mutex_);
+  last_push_frames_ = frames;
   while (frames > 0) {
     space_.wait(lock, [&] { return stopped_ || flushing_ || queued_frames_ < capacity_frames_; });
     if (stopped_ || flushing_) return false;
@@ -71,9 +72,8 @@ uint64_t InputQueue::flush_start() {
   flushing_ = true;
   head_ = filled_ = 0;
   queued_frames_ = 0;
-  std::erase_if(entries_, [](const Entry& entry) {
-    return !entry.mark || !survives_flush(entry.mark->events[kVocals].get());
-  });
+  std::erase_if(entries_,
+                [](const Entry& entry) { return !entry.mark || !survives_flush(entry.mark->event.get()); });
   space_.notify_all();
   return ++epoch_;
 }
@@ -94,6 +94,11 @@ void InputQueue::stop() {
 int64_t InputQueue::queued_frames() const {
   const std::lock_guard lock(mutex_);
   return queued_frames_;
+}
+
+int64_t InputQueue::last_push_frames() const {
+  const std::lock_guard lock(mutex_);
+  return last_push_frames_;
 }
 
 void InputQueue::write(const float* interleaved, size_t floats) {

@@ -27,7 +27,7 @@ struct Anchor {
 
 struct Mark {
   std::optional<Anchor> anchor;
-  EventPair events;    ///< empty for an anchor
+  EventPtr event;      ///< NULL for an anchor
   bool drain = false;  ///< everything before it leaves the element first
   int channels = 0;    ///< of the samples that follow; 0 = unchanged
 };
@@ -62,6 +62,8 @@ class InputQueue {
   void stop();
   /// [any]
   int64_t queued_frames() const;
+  /// [any] Frames of the last push: so much comes at once and is not late.
+  int64_t last_push_frames() const;
 
  private:
   struct Entry {
@@ -80,6 +82,7 @@ class InputQueue {
   size_t head_ = 0, filled_ = 0;
   int64_t capacity_frames_;
   int64_t queued_frames_ = 0;
+  int64_t last_push_frames_ = 0;
   int channels_ = 2;
   uint64_t epoch_ = 0;
   bool flushing_ = false, stopped_ = false;

@@ -26,14 +26,14 @@ int64_t delay_samples(const Settings& settings, const Timing& timing) {
   const StreamShape shape = derive_shape(settings, timing.frame_hop_samples, timing.tail_samples);
   const int64_t derived = shape.hop_samples + shape.lookahead_samples + timing.tail_samples;
   if (settings.hop_ns >= 0 && settings.lookahead_ns >= 0) return derived;
-  return std::max(derived, samples_floor(settings.latency_ns));
+  return std::max(derived, samples_floor(settings.bound_ns()));
 }
 
 }  // namespace
 
 StreamShape derive_shape(const Settings& settings, int frame_hop_samples, int tail_samples) {
   const int64_t frame = frame_hop_samples;
-  const int64_t budget = samples_floor(settings.latency_ns) - tail_samples;
+  const int64_t budget = samples_floor(settings.bound_ns()) - tail_samples;
   StreamShape shape{};
   if (settings.hop_ns >= 0) {
     shape.hop_samples = std::max(frame, ceil_to(settings.hop_ns, frame));

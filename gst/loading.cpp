@@ -1,5 +1,6 @@
 // The worker's first task: the model, and once the caps are known the stream with its warm-up. Data waits in
 // the ring.
+#include <algorithm>
 #include <cmath>
 
 #include "debug.h"
@@ -32,23 +33,59 @@ int Worker::on_progress(const char* step, double fraction, void* user) {
   return 1;
 }
 
-void Worker::load_model() {
+/// "auto" may choose again: a GPU without room for the model is no reason not to start.
+bool Worker::fall_back_to_cpu(const EngineError& error) {
+  const bool on_cpu = model_.is_open() && std::string(model_.info().device) == "cpu";
+  if (error.status != BSM_ERROR_OUT_OF_MEMORY || session_.settings.device != "auto" || on_cpu) return false;
+  if (const ElementPtr element = session_.element(); element && !session_.stopped())
+    post_recovery(element.get(), error,
+                  "Going on with the CPU; set the property device to cpu or cuda to choose.");
+  return true;
+}
+
+void Worker::open_model(const std::string& device) {
   const Settings& settings = session_.settings;
+  separation_.close();
+  // The CPU has no half precision; what was asked for was meant for the GPU that is full.
+  const bool other_device = device != settings.device;
+  const BsmModelOptions options{session_.model_file.c_str(), device.c_str(),
+                                other_device ? BSM_PRECISION_AUTO : settings.precision, settings.threads,
+                                settings.share_model};
+  model_.open(session_.api, options, on_progress, this);
+  const BsmModelInfo& info = model_.info();
+  if (info.sample_rate_hz != kRateHz)
+    throw EngineError{BSM_ERROR_WRONG_TYPE, "The model " + session_.model_file + " works at " +
+                                                std::to_string(info.sample_rate_hz) +
+                                                " Hz; this element needs " + std::to_string(kRateHz) +
+                                                " Hz. Choose another model file."};
+  if (info.stems < 1 || info.stems > BSM_MAX_STEMS || info.frame_hop_samples < 1 || info.tail_samples < 0)
+    throw EngineError{BSM_ERROR_WRONG_TYPE,
+                      "The model " + session_.model_file +
+                          " describes itself with impossible sizes. Choose another model file."};
+  std::vector<std::string> names;
+  for (int stem = 0; stem < info.stems; ++stem)
+    names.emplace_back(info.stem_names[stem] ? info.stem_names[stem] : "");
+  const auto voice = std::find(names.begin(), names.end(), "vocals");
+  voice_stem_ = voice == names.end() ? 0 : static_cast<int>(voice - names.begin());
+  stems_.resize(names.size());
+  if (const int missing = session_.set_stem_names(std::move(names)); missing >= 0)
+    throw EngineError{BSM_ERROR_SETTINGS, "The pad " + pad_name(kFirstStem + missing) +
+                                              " was requested, but the model " + session_.model_file +
+                                              " has the pads stem_0 to stem_" +
+                                              std::to_string(info.stems - 1) +
+                                              " only. Request one of these, or choose another model file."};
+  session_.set_current_device(info.device ? info.device : "");
+}
+
+void Worker::load_model() {
   progress(session_, GST_PROGRESS_TYPE_START, kLoadCode, "Loading " + session_.model_file);
   try {
-    const BsmModelOptions options{session_.model_file.c_str(), settings.device.c_str(), settings.precision,
-                                  settings.threads};
-    model_.open(session_.api, options, on_progress, this);
-    const BsmModelInfo& info = model_.info();
-    if (info.sample_rate_hz != kRateHz)
-      throw EngineError{BSM_ERROR_WRONG_TYPE, "The model " + session_.model_file + " works at " +
-                                                  std::to_string(info.sample_rate_hz) +
-                                                  " Hz; this element needs " + std::to_string(kRateHz) +
-                                                  " Hz. Choose another model file."};
-    if (info.stems < 1 || info.stems > BSM_MAX_STEMS || info.frame_hop_samples < 1 || info.tail_samples < 0)
-      throw EngineError{BSM_ERROR_WRONG_TYPE,
-                        "The model " + session_.model_file +
-                            " describes itself with impossible sizes. Choose another model file."};
+    try {
+      open_model(session_.settings.device);
+    } catch (const EngineError& error) {
+      if (!fall_back_to_cpu(error)) throw;
+      open_model("cpu");
+    }
   } catch (const EngineError& error) {
     load_failed_ = true;
     if (session_.stopped() || error.status == BSM_ERROR_CANCELLED) {
@@ -67,22 +104,26 @@ void Worker::load_model() {
   const StreamShape shape = derive_shape(session_.settings, info.frame_hop_samples, info.tail_samples);
   timing.delay_samples = shape.hop_samples + shape.lookahead_samples + info.tail_samples;
   session_.update_timing(timing);
-  session_.set_current_device(info.device ? info.device : "");
-  other_stems_.resize(static_cast<size_t>(info.stems - 1));
   progress(session_, GST_PROGRESS_TYPE_COMPLETE, kLoadCode, "Loaded " + session_.model_file);
 }
 
 void Worker::open_stream(int channels) {
-  if (load_failed_ || (stream_.is_open() && channels == channels_)) return;
+  if (load_failed_ || (separation_.is_open() && channels == channels_)) return;
   channels_ = channels;
-  const BsmModelInfo& model = model_.info();
-  const StreamShape shape = derive_shape(session_.settings, model.frame_hop_samples, model.tail_samples);
+  const StreamShape shape =
+      derive_shape(session_.settings, model_.info().frame_hop_samples, model_.info().tail_samples);
+  const BsmStreamOptions options{channels, session_.settings.streaming_mode, shape.hop_samples,
+                                 shape.lookahead_samples, shape.context_samples};
   progress(session_, GST_PROGRESS_TYPE_START, kWarmUpCode, "Warming up");
   Timing timing = session_.timing();
   try {
-    const BsmStreamOptions options{channels, session_.settings.streaming_mode, shape.hop_samples,
-                                   shape.lookahead_samples, shape.context_samples};
-    timing.warm_up_ns = stream_.open(session_.api, model_, options);
+    try {
+      timing.warm_up_ns = separation_.open(session_.api, model_, options);
+    } catch (const EngineError& error) {
+      if (!fall_back_to_cpu(error)) throw;
+      open_model("cpu");
+      timing.warm_up_ns = separation_.open(session_.api, model_, options);
+    }
   } catch (const EngineError& error) {
     progress(session_, session_.stopped() ? GST_PROGRESS_TYPE_CANCELED : GST_PROGRESS_TYPE_ERROR, kWarmUpCode,
              error.message);
@@ -90,7 +131,7 @@ void Worker::open_stream(int channels) {
     fail(error, "preparing the model for the stream", true);
     return;
   }
-  timing.delay_samples = stream_.info().delay_samples;
+  timing.delay_samples = separation_.info().delay_samples;
   progress(session_, GST_PROGRESS_TYPE_COMPLETE, kWarmUpCode, "Ready");
   session_.update_timing(timing);
 }

@@ -5,7 +5,7 @@
 
 namespace bsm {
 
-bool OutputQueues::push_buffers(uint64_t epoch, BufferPair buffers, int64_t frames) {
+bool OutputQueues::push_buffers(uint64_t epoch, PadBuffers buffers, int64_t frames) {
   std::unique_lock lock(mutex_);
   space_.wait(lock, [&] {
     return over(epoch) || std::none_of(queues_.begin(), queues_.end(), [&](const Queue& queue) {
@@ -13,24 +13,36 @@ bool OutputQueues::push_buffers(uint64_t epoch, BufferPair buffers, int64_t fram
            });
   });
   if (over(epoch)) return false;
-  for (int pad = 0; pad < kSourcePads; ++pad) {
-    if (!queues_[pad].active) continue;
-    queues_[pad].outputs.push_back({std::move(buffers[pad]), nullptr, frames});
-    queues_[pad].frames += frames;
+  for (size_t pad = 0; pad < queues_.size(); ++pad) {
+    Queue& queue = queues_[pad];
+    if (!queue.active || !buffers[pad]) continue;
+    queue.outputs.push_back({std::move(buffers[pad]), nullptr, frames, std::exchange(queue.fresh, false)});
+    queue.frames += frames;
   }
   data_.notify_all();
   return true;
 }
 
-bool OutputQueues::push_events(uint64_t epoch, EventPair* events) {
+void OutputQueues::remember(GstEvent* event) {
+  const GstEventType type = GST_EVENT_TYPE(event);
+  const bool many = (gst_event_type_get_flags(type) & GST_EVENT_TYPE_STICKY_MULTI) != 0;
+  std::erase_if(sticky_, [&](const EventPtr& old) {
+    if (type == GST_EVENT_STREAM_START && GST_EVENT_TYPE(old.get()) == GST_EVENT_EOS) return true;
+    return GST_EVENT_TYPE(old.get()) == type &&
+           (!many || gst_event_has_name(event, gst_structure_get_name(gst_event_get_structure(old.get()))));
+  });
+  const auto later = std::find_if(sticky_.begin(), sticky_.end(),
+                                  [&](const EventPtr& old) { return GST_EVENT_TYPE(old.get()) > type; });
+  sticky_.emplace(later, gst_event_ref(event));
+}
+
+bool OutputQueues::push_event(uint64_t epoch, EventPtr* event) {
   const std::lock_guard lock(mutex_);
   if (over(epoch)) return false;
-  for (int pad = 0; pad < kSourcePads; ++pad) {
-    // An inactive pad keeps its sticky events for when it is active again.
-    if (queues_[pad].active || is_sticky((*events)[pad].get()))
-      queues_[pad].outputs.push_back({nullptr, std::move((*events)[pad]), 0});
-    (*events)[pad].reset();
-  }
+  for (Queue& queue : queues_)
+    if (queue.active) queue.outputs.push_back({nullptr, EventPtr(gst_event_ref(event->get()))});
+  if (is_sticky(event->get())) remember(event->get());
+  event->reset();
   data_.notify_all();
   return true;
 }
@@ -49,7 +61,7 @@ bool OutputQueues::pop(int pad, Output* output) {
 
 void OutputQueues::put_back(int pad, EventPtr event) {
   const std::lock_guard lock(mutex_);
-  queues_[pad].outputs.push_front({nullptr, std::move(event), 0});
+  queues_[pad].outputs.push_front({nullptr, std::move(event)});
 }
 
 void OutputQueues::set_capacity(int64_t capacity_frames) {
@@ -61,11 +73,14 @@ void OutputQueues::set_capacity(int64_t capacity_frames) {
 void OutputQueues::set_active(int pad, bool active) {
   const std::lock_guard lock(mutex_);
   Queue& queue = queues_[pad];
+  if (queue.active == active) return;
   queue.active = active;
-  if (!active) {
-    queue.outputs.clear();
-    queue.frames = 0;
-  }
+  queue.fresh = true;
+  queue.outputs.clear();
+  queue.frames = 0;
+  if (active)
+    for (const EventPtr& event : sticky_)
+      queue.outputs.push_back({nullptr, EventPtr(gst_event_ref(event.get()))});
   space_.notify_all();
   data_.notify_all();
 }
@@ -83,6 +98,7 @@ void OutputQueues::flush_start(uint64_t epoch) {
     std::erase_if(queue.outputs, [](const Output& output) { return !survives_flush(output.event.get()); });
     queue.frames = 0;
   }
+  std::erase_if(sticky_, [](const EventPtr& event) { return !survives_flush(event.get()); });
   space_.notify_all();
   data_.notify_all();
 }
@@ -120,7 +136,9 @@ bool OutputQueues::failed() const {
 
 int64_t OutputQueues::queued_frames() const {
   const std::lock_guard lock(mutex_);
-  return std::max(queues_[kVocals].frames, queues_[kInstrumental].frames);
+  int64_t most = 0;
+  for (const Queue& queue : queues_) most = std::max(most, queue.frames);
+  return most;
 }
 
 }  // namespace bsm

@@ -1,7 +1,8 @@
-// From the worker to the tasks of the two source pads: one bounded queue per pad.
+// From the worker to the tasks of the source pads: one bounded queue per pad.
 //
-// A single thread that pushes both pads would hang in preroll without queues behind it, so each pad has its
-// own. The worker waits while either is full; a pad that is not active takes nothing and blocks nobody.
+// A single thread that pushes all pads would hang in preroll without queues behind it, so each pad has its
+// own. The worker waits while one is full; a pad that is not active takes nothing and blocks nobody. A pad
+// that becomes active in the middle of a stream gets the sticky events of the stream first.
 #pragma once
 
 #include <array>
@@ -9,8 +10,10 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <vector>
 
 #include "gst_ptr.h"
+#include "pads.h"
 
 namespace bsm {
 
@@ -19,16 +22,19 @@ struct Output {
   BufferPtr buffer;
   EventPtr event;
   int64_t frames = 0;
+  bool first = false;  ///< the first buffer since the pad became active
 };
 
 class OutputQueues {
  public:
   explicit OutputQueues(int64_t capacity_frames) : capacity_frames_(capacity_frames) {}
 
-  /// [worker] Waits for room on both pads. False: the epoch is over, or stopped; the buffers are dropped.
-  bool push_buffers(uint64_t epoch, BufferPair buffers, int64_t frames);
-  /// [worker] Never waits. False (and *events untouched): the epoch is over, or stopped.
-  bool push_events(uint64_t epoch, EventPair* events);
+  /// [worker] Waits for room on all active pads. False: the epoch is over, or stopped; the buffers are
+  /// dropped.
+  bool push_buffers(uint64_t epoch, PadBuffers buffers, int64_t frames);
+  /// [worker] The same event for all pads. Never waits. False (and the event is kept): the epoch is over, or
+  /// stopped.
+  bool push_event(uint64_t epoch, EventPtr* event);
   /// [pad task] Waits for the next thing to push. False: the task should pause.
   bool pop(int pad, Output* output);
   /// [pad task] Puts a sticky event back that a flush kept from being pushed.
@@ -58,12 +64,15 @@ class OutputQueues {
     std::deque<Output> outputs;
     int64_t frames = 0;
     bool active = false;
+    bool fresh = true;  ///< no buffer since it became active
   };
   bool over(uint64_t epoch) const { return stopped_ || flushing_ || epoch != epoch_; }
+  void remember(GstEvent* sticky);
 
   mutable std::mutex mutex_;
   std::condition_variable space_, data_;
-  std::array<Queue, kSourcePads> queues_;
+  std::array<Queue, kMaxPads> queues_;
+  std::vector<EventPtr> sticky_;  ///< of the stream so far, in the order of their types
   int64_t capacity_frames_;
   uint64_t epoch_ = 0;
   bool flushing_ = false, stopped_ = false, failed_ = false, failed_for_good_ = false;

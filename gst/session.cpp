@@ -19,10 +19,11 @@ int64_t two_hops(const Settings& settings, const Timing& timing) {
 }  // namespace
 
 Session::Session(GstElement* owner, const BsmEngineApi* engine, std::string model_path,
-                 const Settings& snapshot)
+                 const Settings& snapshot, std::shared_ptr<const Controls> live_controls)
     : api(engine),
       model_file(std::move(model_path)),
       settings(snapshot),
+      controls(std::move(live_controls)),
       input(ring_capacity_samples(snapshot, Timing{})),
       output(two_hops(snapshot, Timing{})) {
   g_weak_ref_init(&element_, owner);
@@ -80,13 +81,60 @@ std::string Session::current_device() const {
   return current_device_;
 }
 
+void Session::notify(const char* property) {
+  if (const ElementPtr owner = element(); owner && !stopped_)
+    g_object_notify(G_OBJECT(owner.get()), property);
+}
+
 void Session::set_current_device(const std::string& device) {
   {
     const std::lock_guard lock(mutex_);
     current_device_ = device;
   }
-  if (const ElementPtr owner = element(); owner && !stopped_)
-    g_object_notify(G_OBJECT(owner.get()), "current-device");
+  notify("current-device");
+}
+
+int Session::set_stem_names(std::vector<std::string> names) {
+  int missing = -1;
+  {
+    const std::lock_guard lock(mutex_);
+    stem_names_ = std::move(names);
+    for (size_t stem = stem_names_.size(); stem < requested_stems_.size(); ++stem)
+      if (requested_stems_[stem]) missing = static_cast<int>(stem);
+  }
+  notify("stem-names");
+  return missing;
+}
+
+std::vector<std::string> Session::stem_names() const {
+  const std::lock_guard lock(mutex_);
+  return stem_names_;
+}
+
+std::string Session::stem_name(int pad) const {
+  const std::lock_guard lock(mutex_);
+  const int stem = pad - kFirstStem;
+  return stem >= 0 && stem < static_cast<int>(stem_names_.size()) ? stem_names_[static_cast<size_t>(stem)]
+                                                                  : "";
+}
+
+bool Session::request_stem(int stem) {
+  const std::lock_guard lock(mutex_);
+  const auto index = static_cast<size_t>(stem);
+  if (!stem_names_.empty() && index >= stem_names_.size()) return false;
+  requested_stems_.set(index);
+  return true;
+}
+
+void Session::release_stem(int stem) {
+  const std::lock_guard lock(mutex_);
+  requested_stems_.reset(static_cast<size_t>(stem));
+}
+
+OverloadPolicy Session::overload_policy() const {
+  const OverloadPolicy policy = controls->overload_policy;
+  if (policy != OverloadPolicy::kAuto) return policy;
+  return is_live() ? OverloadPolicy::kBypass : OverloadPolicy::kBlock;
 }
 
 Statistics Session::statistics() const {

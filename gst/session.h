@@ -11,33 +11,29 @@
 
 #include <array>
 #include <atomic>
+#include <bitset>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "controls.h"
 #include "engine/engine.h"
 #include "gst_ptr.h"
 #include "input_queue.h"
 #include "latency.h"
 #include "output_queues.h"
 #include "settings.h"
+#include "statistics.h"
 
 namespace bsm {
 
-/// Counted since READY->PAUSED.
-struct Statistics {
-  guint64 processed_samples = 0;  ///< per pad, that left the worker
-  guint64 inferences = 0;
-  guint64 discontinuities = 0;  ///< starts of a timeline after the first one
-  GstClockTime infer_last_ns = 0, infer_max_ns = 0, infer_total_ns = 0;
-  GstClockTime separated_ns = 0;  ///< audio that the inferences covered
-};
-
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(GstElement* owner, const BsmEngineApi* engine, std::string model_path, const Settings& snapshot);
+  Session(GstElement* owner, const BsmEngineApi* engine, std::string model_path, const Settings& snapshot,
+          std::shared_ptr<const Controls> live_controls);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -45,10 +41,13 @@ class Session : public std::enable_shared_from_this<Session> {
   const BsmEngineApi* const api;
   const std::string model_file;
   const Settings settings;
+  const std::shared_ptr<const Controls> controls;
   InputQueue input;
   OutputQueues output;
   /// EOS has come in: from now on upstream does not see flow returns.
   std::atomic<bool> eos_received = false;
+  /// What upstream's answer to a LATENCY query says.
+  std::atomic<bool> upstream_live = false;
 
   /// Starts the worker.
   void start();
@@ -64,11 +63,25 @@ class Session : public std::enable_shared_from_this<Session> {
   /// The element, or NULL when it is gone.
   ElementPtr element();
 
+  bool is_live() const {
+    return settings.mode == Mode::kLive || (settings.mode == Mode::kAuto && upstream_live);
+  }
+  /// Never kAuto.
+  OverloadPolicy overload_policy() const;
+
   Timing timing() const;
   /// [worker] Stores what became known and posts LATENCY if the answer changed.
   void update_timing(const Timing& timing);
   std::string current_device() const;
   void set_current_device(const std::string& device);
+  /// [worker] Notifies `stem-names`. Returns a requested stem that the model does not have, or -1.
+  int set_stem_names(std::vector<std::string> names);
+  std::vector<std::string> stem_names() const;
+  /// "drums" for the pad of that stem, once the model is loaded; "" for others.
+  std::string stem_name(int pad) const;
+  /// [any] A pad for the stem comes or goes. False: the model is loaded and does not have it.
+  bool request_stem(int stem);
+  void release_stem(int stem);
   Statistics statistics() const;
   template <typename Change>
   void count(Change&& change) {
@@ -77,10 +90,14 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
+  void notify(const char* property);
+
   GWeakRef element_;
   mutable std::mutex mutex_;
   Timing timing_;
   std::string current_device_;
+  std::vector<std::string> stem_names_;  ///< empty: not known yet
+  std::bitset<BSM_MAX_STEMS> requested_stems_;
   Statistics statistics_;
   std::atomic<bool> stopped_ = false;
   std::shared_ptr<struct WorkerThread> worker_;

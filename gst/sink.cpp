@@ -9,10 +9,6 @@
 namespace bsm {
 namespace {
 
-/// Defaults of audiobuffersplit: a timestamp may be off by 40 ms, and by more for one second.
-constexpr GstClockTime kAlignmentThresholdNs = 40 * GST_MSECOND;
-constexpr GstClockTime kDiscontWaitNs = GST_SECOND;
-
 /// Decides whether `frames` samples at `pts` continue the timeline, and starts a new one if not. A DISCONT
 /// flag counts only when the timestamp jumps too: RTP sources set it on every buffer, and a restart would
 /// lose the context.
@@ -23,7 +19,7 @@ bool anchor_if_needed(Session* session, SinkState* in, GstClockTime pts, guint64
   const bool reverse = in->segment.rate < 0.0;
   const bool jumped =
       have_position &&
-      static_cast<GstClockTime>(std::abs(GST_CLOCK_DIFF(in->expected_pts, pts))) >= kAlignmentThresholdNs;
+      static_cast<GstClockTime>(std::abs(GST_CLOCK_DIFF(in->expected_pts, pts))) >= in->discont_threshold_ns;
   GstClockTime aligned_pts = pts, duration = 0;
   const bool discont = gst_audio_stream_align_process(in->align, (flagged && jumped) || reverse, pts, frames,
                                                       &aligned_pts, &duration, nullptr);
@@ -48,8 +44,9 @@ GstFlowReturn downstream_flow(Priv* p, Session* session) {
 
 }  // namespace
 
-SinkState::SinkState() : align(gst_audio_stream_align_new(kRateHz, kAlignmentThresholdNs, kDiscontWaitNs)) {
-  reset(true);
+SinkState::SinkState()
+    : align(gst_audio_stream_align_new(kRateHz, kDefaultDiscontThresholdNs, kDefaultDiscontWaitNs)) {
+  start(Settings{});
 }
 
 SinkState::~SinkState() { gst_audio_stream_align_free(align); }
@@ -59,14 +56,20 @@ void SinkState::mark_discont() {
   expected_pts = GST_CLOCK_TIME_NONE;
 }
 
-void SinkState::reset(bool all) {
+void SinkState::reset() {
   gst_segment_init(&segment, GST_FORMAT_UNDEFINED);
   eos = false;
   mark_discont();
-  if (!all) return;
+}
+
+void SinkState::start(const Settings& settings) {
+  discont_threshold_ns = settings.discont_threshold_ns;
+  gst_audio_stream_align_set_alignment_threshold(align, settings.discont_threshold_ns);
+  gst_audio_stream_align_set_discont_wait(align, settings.discont_wait_ns);
   gst_audio_info_init(&info);
   have_caps = false;
   warned_reverse = false;
+  reset();
 }
 
 GstFlowReturn sink_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
@@ -134,7 +137,7 @@ bool sink_fill_gap(Session* session, SinkState* in, const Settings& settings, Gs
       !GST_CLOCK_TIME_IS_VALID(begin) || !GST_CLOCK_TIME_IS_VALID(duration) || duration > settings.context_ns)
     return false;
   const GstClockTimeDiff off = GST_CLOCK_DIFF(in->expected_pts, begin);
-  if (static_cast<GstClockTime>(std::abs(off)) >= kAlignmentThresholdNs) return false;
+  if (static_cast<GstClockTime>(std::abs(off)) >= in->discont_threshold_ns) return false;
   // Up to where the gap ends, so that rounded durations do not add up.
   const GstClockTimeDiff missing_ns = off + static_cast<GstClockTimeDiff>(duration);
   if (missing_ns <= 0) return true;

@@ -7,40 +7,27 @@
 namespace bsm {
 namespace {
 
-bool enqueue(Session* session, EventPair events, bool drain, int channels = 0) {
+bool enqueue(Session* session, EventPtr event, bool drain, int channels = 0) {
   Mark mark;
-  mark.events = std::move(events);
+  mark.event = std::move(event);
   mark.drain = drain;
   mark.channels = channels;
   return session->input.push_mark(std::move(mark));
 }
 
 /// The signal ends here: it leaves completely, then the event, then a new timeline.
-bool enqueue_drained(Session* session, SinkState* in, EventPair events, int channels = 0) {
+bool enqueue_drained(Session* session, SinkState* in, EventPtr event, int channels = 0) {
   in->mark_discont();
-  return enqueue(session, std::move(events), true, channels);
+  return enqueue(session, std::move(event), true, channels);
 }
 
-/// One new stream per pad: its own id and GstStream, upstream's group and flags.
-EventPair make_stream_starts(Priv* p, GstEvent* upstream) {
-  const gchar* upstream_id = nullptr;
-  gst_event_parse_stream_start(upstream, &upstream_id);
-  guint group = GST_GROUP_ID_INVALID;
-  if (!gst_event_parse_group_id(upstream, &group)) group = gst_util_group_id_next();
-  GstStreamFlags flags = GST_STREAM_FLAG_NONE;
-  gst_event_parse_stream_flags(upstream, &flags);
-  EventPair events;
-  for (int i = 0; i < kSourcePads; ++i) {
-    const TextPtr id(g_strdup_printf("%s/%s", upstream_id, kPadNames[i]));
-    events[i].reset(gst_event_new_stream_start(id.get()));
-    gst_event_set_group_id(events[i].get(), group);
-    gst_event_set_stream_flags(events[i].get(), flags);
-    gst_event_set_seqnum(events[i].get(), gst_event_get_seqnum(upstream));
-    GstStream* stream = gst_stream_new(id.get(), nullptr, GST_STREAM_TYPE_AUDIO, flags);
-    gst_event_set_stream(events[i].get(), stream);
-    gst_object_unref(stream);
-  }
-  return events;
+/// Whether upstream is live, for mode and overload-policy "auto".
+void note_liveness(Priv* p, Session* session) {
+  GstQuery* query = gst_query_new_latency();
+  gboolean live = FALSE;
+  if (gst_pad_peer_query(p->sink, query)) gst_query_parse_latency(query, &live, nullptr, nullptr);
+  gst_query_unref(query);
+  session->upstream_live = live;
 }
 
 bool handle_caps(GstObject* element, Session* session, SinkState* in, EventPtr event) {
@@ -55,12 +42,12 @@ bool handle_caps(GstObject* element, Session* session, SinkState* in, EventPtr e
     return false;
   }
   if (in->have_caps && gst_audio_info_is_equal(&info, &in->info))
-    return enqueue(session, same_event(event.release()), false);
+    return enqueue(session, std::move(event), false);
   in->info = info;
   in->have_caps = true;
   const int channels = GST_AUDIO_INFO_CHANNELS(&info);
   session->input.set_channels(channels);
-  return enqueue_drained(session, in, same_event(event.release()), channels);
+  return enqueue_drained(session, in, std::move(event), channels);
 }
 
 bool differs_in_position_only(const GstSegment& a, const GstSegment& b) {
@@ -92,14 +79,14 @@ bool handle_segment(GstObject* element, Session* session, SinkState* in, EventPt
       in->segment.format == GST_FORMAT_TIME && !in->eos && differs_in_position_only(in->segment, *segment);
   in->segment = *segment;
   in->eos = false;
-  if (continues) return enqueue(session, same_event(event.release()), false);
-  return enqueue_drained(session, in, same_event(event.release()));
+  if (continues) return enqueue(session, std::move(event), false);
+  return enqueue_drained(session, in, std::move(event));
 }
 
 bool handle_eos(GstObject* element, Priv* p, Session* session, EventPtr event) {
   p->in.eos = true;
   session->eos_received = true;
-  const bool queued = enqueue_drained(session, &p->in, same_event(event.release()));
+  const bool queued = enqueue_drained(session, &p->in, std::move(event));
   // No buffer follows that could return this to upstream.
   if (const GstFlowReturn flow = p->flow.get(); is_fatal(flow) && p->flow.claim_report()) {
     GST_ELEMENT_FLOW_ERROR(element, flow);
@@ -108,47 +95,49 @@ bool handle_eos(GstObject* element, Priv* p, Session* session, EventPtr event) {
   return queued;
 }
 
-void flush_start(Priv* p, Session* session, EventPtr event) {
+void flush_start(GstBsMamba2Sep* self, Session* session, EventPtr event) {
   // Downstream first, so that a push that is blocked there returns; never the worker, which cannot be
   // interrupted.
-  for (GstPad* pad : p->src) gst_pad_push_event(pad, gst_event_ref(event.get()));
+  const std::vector<PadPtr> pads = source_pads(self);
+  for (const PadPtr& pad : pads) gst_pad_push_event(pad.get(), gst_event_ref(event.get()));
   if (session) session->flush_start();
-  for (GstPad* pad : p->src) gst_pad_pause_task(pad);
+  for (const PadPtr& pad : pads) gst_pad_pause_task(pad.get());
 }
 
-void flush_stop(Priv* p, Session* session, EventPtr event) {
+void flush_stop(GstBsMamba2Sep* self, Session* session, EventPtr event) {
+  const std::vector<PadPtr> pads = source_pads(self);
   if (session && session->output.is_flushing()) {
     // The tasks end their turn: nothing old may follow the FLUSH_STOP.
-    for (GstPad* pad : p->src) {
-      GST_PAD_STREAM_LOCK(pad);
-      GST_PAD_STREAM_UNLOCK(pad);
+    for (const PadPtr& pad : pads) {
+      GST_PAD_STREAM_LOCK(pad.get());
+      GST_PAD_STREAM_UNLOCK(pad.get());
     }
   } else if (session) {
     session->flush_start();
   }
-  for (GstPad* pad : p->src) gst_pad_push_event(pad, gst_event_ref(event.get()));
-  p->in.reset(false);
-  p->flow.reset();
+  for (const PadPtr& pad : pads) gst_pad_push_event(pad.get(), gst_event_ref(event.get()));
+  priv(self).in.reset();
+  priv(self).flow.reset();
   if (!session) return;
   session->flush_stop();
-  for (int i = 0; i < kSourcePads; ++i)
-    if (session->output.is_active(i)) gst_pad_start_task(p->src[i], src_loop, p->src[i], nullptr);
+  for (const PadPtr& pad : pads) start_task(session, pad.get());
 }
 
 }  // namespace
 
 gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* raw) {
   EventPtr event(raw);
-  Priv& p = priv(parent);
+  auto* self = reinterpret_cast<GstBsMamba2Sep*>(parent);
+  Priv& p = priv(self);
   SinkState& in = p.in;
-  const auto session = current_session(reinterpret_cast<GstBsMamba2Sep*>(parent));
+  const auto session = current_session(self);
   GST_LOG_OBJECT(pad, "%" GST_PTR_FORMAT, raw);
   switch (GST_EVENT_TYPE(raw)) {
     case GST_EVENT_FLUSH_START:
-      flush_start(&p, session.get(), std::move(event));
+      flush_start(self, session.get(), std::move(event));
       return TRUE;
     case GST_EVENT_FLUSH_STOP:
-      flush_stop(&p, session.get(), std::move(event));
+      flush_stop(self, session.get(), std::move(event));
       return TRUE;
     default:
       break;
@@ -159,10 +148,12 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* raw) {
     case GST_EVENT_STREAM_START:
       in.eos = false;
       session->eos_received = false;
-      return enqueue_drained(session.get(), &in, make_stream_starts(&p, raw));
+      note_liveness(&p, session.get());
+      return enqueue_drained(session.get(), &in, std::move(event));
     case GST_EVENT_CAPS:
       return handle_caps(parent, session.get(), &in, std::move(event));
     case GST_EVENT_SEGMENT:
+      note_liveness(&p, session.get());
       return handle_segment(parent, session.get(), &in, std::move(event));
     case GST_EVENT_STREAM_COLLECTION:
       return TRUE;  // describes upstream's streams, not ours
@@ -170,12 +161,12 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* raw) {
       return handle_eos(parent, &p, session.get(), std::move(event));
     case GST_EVENT_SEGMENT_DONE:
     case GST_EVENT_STREAM_GROUP_DONE:
-      return enqueue_drained(session.get(), &in, same_event(event.release()));
+      return enqueue_drained(session.get(), &in, std::move(event));
     case GST_EVENT_GAP:
       if (sink_fill_gap(session.get(), &in, session->settings, raw)) return TRUE;
-      return enqueue_drained(session.get(), &in, same_event(event.release()));
+      return enqueue_drained(session.get(), &in, std::move(event));
     default:
-      return enqueue(session.get(), same_event(event.release()), false);
+      return enqueue(session.get(), std::move(event), false);
   }
 }
 

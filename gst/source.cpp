@@ -13,8 +13,32 @@ void report_late_failure(GstElement* element, Priv* p, Session* session, GstFlow
   GST_ELEMENT_FLOW_ERROR(element, flow);
 }
 
+/// A new stream per pad: its own id and GstStream, upstream's group and flags.
+EventPtr make_stream_start(const Session& session, int index, GstEvent* upstream) {
+  const gchar* upstream_id = nullptr;
+  gst_event_parse_stream_start(upstream, &upstream_id);
+  guint group = GST_GROUP_ID_INVALID;
+  if (!gst_event_parse_group_id(upstream, &group)) group = gst_util_group_id_next();
+  GstStreamFlags flags = GST_STREAM_FLAG_NONE;
+  gst_event_parse_stream_flags(upstream, &flags);
+  const std::string stem = session.stem_name(index);
+  const TextPtr id(stem.empty()
+                       ? g_strdup_printf("%s/%s", upstream_id, pad_name(index).c_str())
+                       : g_strdup_printf("%s/%s/%s", upstream_id, pad_name(index).c_str(), stem.c_str()));
+  EventPtr event(gst_event_new_stream_start(id.get()));
+  gst_event_set_group_id(event.get(), group);
+  gst_event_set_stream_flags(event.get(), flags);
+  gst_event_set_seqnum(event.get(), gst_event_get_seqnum(upstream));
+  GstStream* stream = gst_stream_new(id.get(), nullptr, GST_STREAM_TYPE_AUDIO, flags);
+  gst_event_set_stream(event.get(), stream);
+  gst_object_unref(stream);
+  return event;
+}
+
 void push_event(Session* session, GstPad* pad, int index, EventPtr event) {
   EventPtr kept(survives_flush(event.get()) ? gst_event_ref(event.get()) : nullptr);
+  if (GST_EVENT_TYPE(event.get()) == GST_EVENT_STREAM_START)
+    event = make_stream_start(*session, index, event.get());
   if (!gst_pad_push_event(pad, event.release()) && kept && GST_PAD_IS_FLUSHING(pad))
     session->output.put_back(index, std::move(kept));
 }
@@ -46,7 +70,13 @@ bool is_duplicate_seek(GstBsMamba2Sep* self, GstEvent* event) {
 
 }  // namespace
 
-int pad_index(const Priv& p, const GstPad* pad) { return pad == p.src[kVocals] ? kVocals : kInstrumental; }
+void start_task(Session* session, GstPad* pad) {
+  const int number = pad_number(pad);
+  if (!session->output.is_active(number)) return;
+  gst_pad_start_task(pad, src_loop, pad, nullptr);
+  // Deactivated meanwhile: then its end of the task may have come before this start.
+  if (!session->output.is_active(number)) gst_pad_stop_task(pad);
+}
 
 void src_loop(gpointer data) {
   GstPad* pad = GST_PAD(data);
@@ -58,7 +88,7 @@ void src_loop(gpointer data) {
   const ElementPtr keep(element);
   auto* self = reinterpret_cast<GstBsMamba2Sep*>(element);
   Priv& p = priv(self);
-  const int index = pad_index(p, pad);
+  const int index = pad_number(pad);
   const auto session = current_session(self);
   Output next;
   if (!session || !session->output.pop(index, &next)) {
@@ -69,6 +99,7 @@ void src_loop(gpointer data) {
     push_event(session.get(), pad, index, std::move(next.event));
     return;
   }
+  if (next.first) GST_BUFFER_FLAG_SET(next.buffer.get(), GST_BUFFER_FLAG_DISCONT);
   // Never stops on a bad return: an unlinked pad may be linked again, and the other pad must not starve.
   const GstFlowReturn ret = gst_pad_push(pad, next.buffer.release());
   if (ret == GST_FLOW_FLUSHING && session->output.is_flushing()) return;
@@ -88,11 +119,13 @@ gboolean sink_activate_mode(GstPad*, GstObject* parent, GstPadMode mode, gboolea
 
 gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboolean active) {
   if (mode != GST_PAD_MODE_PUSH) return FALSE;
+  if (!parent) return TRUE;  // being requested, see request_new_pad()
   auto* self = reinterpret_cast<GstBsMamba2Sep*>(parent);
   const auto session = current_session(self);
-  if (session) session->output.set_active(pad_index(priv(self), pad), active);
+  if (session) session->output.set_active(pad_number(pad), active);
   if (!active) return gst_pad_stop_task(pad);
-  return session ? gst_pad_start_task(pad, src_loop, pad, nullptr) : TRUE;
+  if (session) start_task(session.get(), pad);
+  return TRUE;
 }
 
 gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
@@ -106,7 +139,7 @@ gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {
       }
       break;
     case GST_EVENT_RECONFIGURE:
-      priv(self).flow.reset_pad(pad_index(priv(self), pad));
+      priv(self).flow.reset_pad(pad_number(pad));
       break;
     default:
       break;

@@ -14,7 +14,7 @@ void Worker::run() {
   for (;;) {
     // At most one inference at a time, so that a flush or a stop never waits for more than that one.
     const int64_t max_frames =
-        stream_.is_open() ? std::max<int64_t>(stream_.info().hop_samples, 1) : kRateHz / 10;
+        separation_.is_open() ? std::max<int64_t>(separation_.info().hop_samples, 1) : kRateHz / 10;
     if (!session_.input.pop(&item, max_frames)) return;
     if (item.epoch != epoch_) begin_epoch(item.epoch);
     superseded_ = false;
@@ -40,7 +40,7 @@ void Worker::handle_mark(Mark* mark) {
     return;
   }
   // Kept as pending until the pads have it: sticky events survive a flush that comes in between.
-  pending_.push_back({in_frames_, std::move(mark->events)});
+  pending_.push_back({in_frames_, std::move(mark->event)});
   if (!mark->drain) {
     publish_due_events();
     return;
@@ -63,20 +63,10 @@ void Worker::handle_samples(const std::vector<float>& samples) {
     return;
   }
   if (!separating()) return;
-  const int64_t available_before = stream_.available();
-  const gint64 start_us = g_get_monotonic_time();
-  stream_.push(samples.data(), frames);
-  const auto took_ns = static_cast<GstClockTime>(g_get_monotonic_time() - start_us) * GST_USECOND;
+  separation_.accept(samples.data(), frames);
   in_frames_ += frames;
-  if (const int64_t gained = stream_.available() - available_before; gained > 0) {
-    session_.count([&](Statistics& s) {
-      ++s.inferences;
-      s.infer_last_ns = took_ns;
-      s.infer_max_ns = std::max(s.infer_max_ns, took_ns);
-      s.infer_total_ns += took_ns;
-      s.separated_ns += gst_util_uint64_scale(static_cast<guint64>(gained), GST_SECOND, kRateHz);
-    });
-  }
+  choose_path();
+  compute();
   publish_available();
 }
 
@@ -86,11 +76,12 @@ void Worker::begin_epoch(uint64_t epoch) {
   anchor_.reset();
   in_frames_ = out_frames_ = 0;
   discont_ = true;
-  std::erase_if(pending_, [](const PendingEvents& p) { return !survives_flush(p.events[kVocals].get()); });
-  for (PendingEvents& p : pending_) p.at_frame = 0;
+  std::erase_if(pending_, [](const PendingEvent& p) { return !survives_flush(p.event.get()); });
+  for (PendingEvent& p : pending_) p.at_frame = 0;
   failed_ = load_failed_;
+  gst_segment_init(&segment_, GST_FORMAT_UNDEFINED);
   try {
-    if (stream_.is_open()) stream_.reset();
+    if (separation_.is_open()) separation_.start(true);
   } catch (const EngineError& error) {
     fail(error, "resetting", false);
   }
@@ -100,22 +91,26 @@ void Worker::begin_epoch(uint64_t epoch) {
 void Worker::begin_timeline(const Anchor& anchor) {
   anchor_ = anchor;
   discont_ = true;
+  passing_ = leaving_ = Passing::kNo;
+  behind_ = false;
+  fade_.jump(1.0F);
+  if (separation_.is_open()) separation_.start(true);
+  if (session_.controls->bypass) start_passing(Passing::kBypass);
   if (!std::exchange(first_timeline_, false)) session_.count([](Statistics& s) { ++s.discontinuities; });
 }
 
 void Worker::end_timeline() {
   if (separating() && in_frames_ > 0) {
-    stream_.finish();
+    separation_.finish();
     publish_available();
     if (!superseded_ && out_frames_ != in_frames_)
       throw EngineError{BSM_ERROR_FAILED, "The separation engine returned " + std::to_string(out_frames_) +
                                               " of " + std::to_string(in_frames_) +
                                               " samples. Install plugin and engine of the same version."};
-    stream_.reset();
   }
   anchor_.reset();
   in_frames_ = out_frames_ = 0;
-  for (PendingEvents& p : pending_) p.at_frame = 0;
+  for (PendingEvent& p : pending_) p.at_frame = 0;
   discont_ = true;
   publish_due_events();
 }
@@ -124,7 +119,7 @@ void Worker::fail(const EngineError& error, const char* while_doing, bool for_go
   failed_ = true;
   // What the engine still held is lost; events no longer wait for it.
   in_frames_ = out_frames_;
-  for (PendingEvents& p : pending_) p.at_frame = out_frames_;
+  for (PendingEvent& p : pending_) p.at_frame = out_frames_;
   // Not reported when a flush or a stop has made the result irrelevant.
   if (session_.output.fail(epoch_, for_good)) {
     if (const ElementPtr element = session_.element()) post_engine_error(element.get(), error, while_doing);

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "separate/model.h"
+#include "separate/shared_model.h"
 #include "separate/streaming.h"
 
 struct BsmModel {
@@ -160,7 +161,7 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
         return progress(step, fraction, user) != 0;
       };
     auto loaded = std::make_unique<BsmModel>();
-    loaded->model = Model::load(wanted, report);
+    loaded->model = options->share != 0 ? load_shared_model(wanted, report) : Model::load(wanted, report);
     if (loaded->model->config().stems.size() > BSM_MAX_STEMS)
       throw Error(ErrorCode::kWrongType, "The model " + wanted.model_file + " has more than 16 stems.");
     *model = loaded.release();

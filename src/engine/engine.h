@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define BSM_ENGINE_ABI_VERSION 1
+#define BSM_ENGINE_ABI_VERSION 2
 #define BSM_ENGINE_SYMBOL "bsm_engine_api"
 #define BSM_MAX_STEMS 16
 
@@ -54,6 +54,8 @@ typedef struct {
   const char* device;       /* "auto", "cpu", "cuda", "cuda:N"; an explicit device never falls back */
   BsmPrecision precision;   /* auto: fp32 on a CPU, bf16 on a GPU that has it, else fp16 */
   uint32_t threads;         /* CPU threads for inference, 0 = one per physical core */
+  int32_t share;            /* not 0: use the weights (and threads) of a model that was opened with the same file, device
+                             * and precision and with share, while it is open */
 } BsmModelOptions;
 
 typedef struct {

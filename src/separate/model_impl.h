@@ -3,9 +3,8 @@
 
 #include <torch/types.h>
 
-#include <mutex>
-
 #include "nn/network.h"
+#include "separate/device_turn.h"
 #include "separate/model.h"
 
 namespace bsm {
@@ -17,7 +16,8 @@ struct Model::Impl {
   Precision precision = Precision::kFp32;
   int threads = 0;
   int64_t parameters = 0;
-  std::mutex mutex;  ///< one network call at a time: streams take turns
+  /// One network call at a time on a device: models and streams take turns.
+  FairMutex& turn() const { return device_turn(device_name); }
 
   /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, T, F] float32 on the CPU, contiguous. Sets
   /// this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws Error(kOutOfMemory),

@@ -1,6 +1,7 @@
 // One call of the network, the only place where inference runs.
 #include <torch/torch.h>
 
+#include <mutex>
 #include <new>
 
 #include "core/error.h"
@@ -51,7 +52,7 @@ void rethrow_translated(const std::string& doing) {
 torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* state, int64_t state_frames) {
   torch::Tensor stems;
   translate_errors("running the network on " + device_name, [&] {
-    const std::lock_guard<std::mutex> one_at_a_time(mutex);
+    const std::lock_guard<FairMutex> one_at_a_time(turn());
     const torch::InferenceMode inference;
     const CpuThreadScope cpu(threads);
     const torch::Tensor input = frames.to(device).contiguous();  // [B, T, F]

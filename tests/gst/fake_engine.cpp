@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,6 +19,8 @@ using bsm::fake::kVoiceShare;
 struct BsmModel {
   int stems;
   int sample_rate_hz;
+  int voice;
+  std::string device;
 };
 
 struct BsmStream {
@@ -49,11 +52,12 @@ BsmStatus fail(BsmStatus status, BsmError* error, const char* what) {
   return status;
 }
 
-BsmStatus model_open(const BsmModelOptions*, BsmProgressFunc progress, void* user, BsmModel** model,
+BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, void* user, BsmModel** model,
                      BsmError* error) {
   Control& c = control();
   ++c.model_opens;
   c.inferences = 0;
+  c.share = options->share;
   if (c.block_open) wait_while(c.block_open);
   const int steps = c.load_ms;
   for (int i = 0; i < steps; ++i) {
@@ -62,8 +66,10 @@ BsmStatus model_open(const BsmModelOptions*, BsmProgressFunc progress, void* use
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   if (c.open_status != BSM_OK) return fail(c.open_status, error, "this model cannot be opened");
+  const std::string device = options->device;
+  if (c.small_gpu_at_open && device != "cpu") return fail(BSM_ERROR_OUT_OF_MEMORY, error, "the GPU is full");
   ++c.open_models;
-  *model = new BsmModel{c.stems, c.sample_rate_hz};
+  *model = new BsmModel{c.stems, c.sample_rate_hz, c.voice, device == "cpu" ? "cpu" : "fake"};
   return BSM_OK;
 }
 
@@ -71,11 +77,12 @@ void model_info(const BsmModel* model, BsmModelInfo* info) {
   *info = {};
   info->sample_rate_hz = model->sample_rate_hz;
   info->stems = model->stems;
-  info->stem_names[0] = "vocals";
-  for (int i = 1; i < model->stems; ++i) info->stem_names[i] = "other";
+  static const char* const others[] = {"drums", "bass", "guitar", "piano", "other"};
+  for (int i = 0, other = 0; i < model->stems; ++i)
+    info->stem_names[i] = i == model->voice ? "vocals" : others[std::min(other++, 4)];
   info->frame_hop_samples = kFrameHopSamples;
   info->tail_samples = kTailSamples;
-  info->device = "fake";
+  info->device = model->device.c_str();
   info->precision = BSM_PRECISION_FP32;
   info->parameters = 1;
 }
@@ -94,6 +101,9 @@ BsmStatus stream_open(BsmModel* model, const BsmStreamOptions* options, BsmStrea
                       int64_t* warm_up_ns, BsmError* error) {
   Control& c = control();
   ++c.stream_opens;
+  if (c.block_stream_open) wait_while(c.block_stream_open);
+  if (c.small_gpu_at_stream_open && model->device != "cpu")
+    return fail(BSM_ERROR_OUT_OF_MEMORY, error, "the GPU is full");
   if (c.stream_open_status != BSM_OK) return fail(c.stream_open_status, error, "no stream");
   if (options->channels < 1 || options->channels > 2) return fail(BSM_ERROR_SETTINGS, error, "channels");
   auto s = std::make_unique<BsmStream>();

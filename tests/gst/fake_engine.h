@@ -30,17 +30,22 @@ struct Control {
   std::atomic<BsmStatus> stream_open_status{BSM_OK};  ///< of stream_open
   std::atomic<int> load_ms{0};          ///< time of model_open, cancellable between the milliseconds
   std::atomic<bool> block_open{false};  ///< model_open waits until cleared and does not listen to cancel
-  std::atomic<bool> block_push{false};  ///< an inference waits until cleared
-  std::atomic<int> inference_ms{0};     ///< time of one inference
+  std::atomic<bool> block_stream_open{false};  ///< the warm-up waits until cleared
+  std::atomic<bool> block_push{false};         ///< an inference waits until cleared
+  /// Where memory runs out on every device but "cpu".
+  std::atomic<bool> small_gpu_at_open{false}, small_gpu_at_stream_open{false};
+  std::atomic<int> inference_ms{0};  ///< time of one inference
   std::atomic<int64_t> warm_up_ns{1000000};
   std::atomic<int> fail_at_inference{-1};  ///< counted from model_open
   std::atomic<Fault> fault{Fault::kNone};
-  std::atomic<int> stems{1};  ///< network outputs of the next model
+  std::atomic<int> stems{1};  ///< network outputs of the next model: vocals, drums, bass, other
+  std::atomic<int> voice{0};  ///< which of them is called vocals
   std::atomic<int> sample_rate_hz{44100};
   // What happened.
   std::atomic<int> open_models{0}, open_streams{0}, model_opens{0}, stream_opens{0}, resets{0}, finishes{0};
   std::atomic<int> inferences{0};
-  std::atomic<int> blocked{0};  ///< calls that are waiting in block_open or block_push
+  std::atomic<int> blocked{0};  ///< calls that are waiting in a block_...
+  std::atomic<int> share{-1};   ///< of the last model_open
   std::atomic<int64_t> hop_samples{0}, lookahead_samples{0}, context_samples{0};
   std::atomic<int> channels{0};
 
@@ -50,12 +55,16 @@ struct Control {
     stream_open_status = BSM_OK;
     load_ms = 0;
     block_open = false;
+    block_stream_open = false;
     block_push = false;
+    small_gpu_at_open = small_gpu_at_stream_open = false;
     inference_ms = 0;
     warm_up_ns = 1000000;
     fail_at_inference = -1;
     fault = Fault::kNone;
     stems = 1;
+    voice = 0;
+    share = -1;
     sample_rate_hz = 44100;
     model_opens = stream_opens = resets = finishes = inferences = 0;
     hop_samples = lookahead_samples = context_samples = 0;

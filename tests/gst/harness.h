@@ -7,6 +7,7 @@
 #include <gst/gst.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -98,6 +99,8 @@ class Recorder {
   bool wait_for(GstEventType type, int times = 1) const;
   bool wait_frames(int64_t frames) const;
   void clear();
+  /// Whether what is recorded from now on has its samples, or their number alone.
+  void keep_samples(bool keep) { keep_samples_ = keep; }
 
  private:
   static GstPadProbeReturn on_data(GstPad* pad, GstPadProbeInfo* info, gpointer self);
@@ -106,6 +109,7 @@ class Recorder {
   GstPad* pad_;
   gulong probe_;
   int channels_ = 2;
+  std::atomic<bool> keep_samples_ = true;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::vector<Entry> entries_;

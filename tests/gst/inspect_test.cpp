@@ -41,7 +41,7 @@ TEST(Inspect, FactoryIsRegisteredAsAFilterThatNobodyPicksByItself) {
   ASSERT_TRUE(factory);
   EXPECT_STREQ(gst_element_factory_get_metadata(factory, GST_ELEMENT_METADATA_KLASS), "Filter/Effect/Audio");
   EXPECT_EQ(gst_plugin_feature_get_rank(GST_PLUGIN_FEATURE(factory)), static_cast<guint>(GST_RANK_NONE));
-  EXPECT_EQ(gst_element_factory_get_num_pad_templates(factory), 3U);
+  EXPECT_EQ(gst_element_factory_get_num_pad_templates(factory), 4U);
   gst_object_unref(factory);
 }
 

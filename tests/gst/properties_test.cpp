@@ -29,11 +29,81 @@ TEST_F(Properties, Defaults) {
     g_value_init(&value, specs[i]->value_type);
     g_object_get_property(G_OBJECT(element.get()), specs[i]->name, &value);
     EXPECT_TRUE(g_param_value_defaults(specs[i], &value)) << specs[i]->name;
-    EXPECT_TRUE(specs[i]->flags & GST_PARAM_MUTABLE_READY) << specs[i]->name;
     g_value_unset(&value);
   }
   g_free(specs);
-  EXPECT_EQ(own, 10);
+  EXPECT_EQ(own, 22);
+}
+
+// Exactly so, whatever else is added: [name, mutable in, controllable].
+TEST_F(Properties, SayWhenTheyMayChange) {
+  const Owned<GstElement> element(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("bsmamba2sep", nullptr))));
+  const std::string playing =
+      "overload-policy bypass vocals-gain instrumental-gain guide-level silence-skip post-messages interval ";
+  const std::string controlled = "vocals-gain instrumental-gain guide-level ";
+  const std::string read_only = "current-device stem-names stats ";
+  guint count = 0;
+  GParamSpec** specs = g_object_class_list_properties(G_OBJECT_GET_CLASS(element.get()), &count);
+  for (guint i = 0; i < count; ++i) {
+    if (specs[i]->owner_type != G_OBJECT_TYPE(element.get())) continue;
+    const std::string name = std::string(specs[i]->name) + " ";
+    const auto is_in = [&](const std::string& list) {
+      return (" " + list).find(" " + name) != std::string::npos;
+    };
+    const auto has = [&](guint flag) { return (specs[i]->flags & flag) != 0; };
+    EXPECT_EQ(has(GST_PARAM_MUTABLE_PLAYING), is_in(playing)) << name;
+    EXPECT_EQ(has(GST_PARAM_CONTROLLABLE), is_in(controlled)) << name;
+    EXPECT_EQ(has(G_PARAM_WRITABLE), !is_in(read_only)) << name;
+    EXPECT_EQ(has(GST_PARAM_MUTABLE_READY), !is_in(read_only) && !is_in(playing)) << name;
+    const std::string blurb = g_param_spec_get_blurb(specs[i]);
+    const bool is_time = specs[i]->value_type == G_TYPE_UINT64 || specs[i]->value_type == G_TYPE_INT64;
+    EXPECT_EQ(blurb.find("(ns") != std::string::npos, is_time) << "times are in ns, and say so: " << name;
+    EXPECT_EQ(blurb.find("(linear)") != std::string::npos, specs[i]->value_type == G_TYPE_DOUBLE) << name;
+  }
+  g_free(specs);
+}
+
+TEST_F(Properties, PresetsAreFoundAndLoad) {
+  const Owned<GstElement> element(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("bsmamba2sep", nullptr))));
+  const std::unique_ptr<gchar*, void (*)(gchar**)> names(
+      gst_preset_get_preset_names(GST_PRESET(element.get())), g_strfreev);
+  ASSERT_TRUE(names) << "GST_PRESET_PATH must name the folder of GstBsMamba2Sep.prs";
+  EXPECT_EQ(g_strv_length(names.get()), 3U);
+  const auto load = [&](const char* name) {
+    ASSERT_TRUE(gst_preset_load_preset(GST_PRESET(element.get()), name)) << name;
+  };
+  load("low latency");
+  EXPECT_EQ(get<guint64>(element.get(), "latency"), 300 * GST_MSECOND);
+  load("quality");
+  gchar* mode = nullptr;
+  GValue value = G_VALUE_INIT;
+  g_value_init(&value, g_object_class_find_property(G_OBJECT_GET_CLASS(element.get()), "mode")->value_type);
+  g_object_get_property(G_OBJECT(element.get()), "mode", &value);
+  mode = gst_value_serialize(&value);
+  EXPECT_STREQ(mode, "offline");
+  g_free(mode);
+  // The balanced one is the defaults.
+  load("balanced");
+  for (const char* name : {"latency", "lookahead", "hop-duration", "streaming-mode", "mode"}) {
+    GParamSpec* spec = g_object_class_find_property(G_OBJECT_GET_CLASS(element.get()), name);
+    g_value_unset(&value);
+    g_value_init(&value, spec->value_type);
+    g_object_get_property(G_OBJECT(element.get()), name, &value);
+    EXPECT_TRUE(g_param_value_defaults(spec, &value)) << name;
+  }
+  g_value_unset(&value);
+}
+
+TEST_F(Properties, ShareModelReachesTheEngine) {
+  for (const char* share : {"true", "false"}) {
+    Stage stage({{"share-model", share}});
+    ASSERT_TRUE(stage.wait_loaded());
+    EXPECT_EQ(engine().share, share == std::string("true") ? 1 : 0);
+    gst_element_set_state(stage.element(), GST_STATE_NULL);
+    ASSERT_TRUE(eventually([] { return engine().open_models == 0; }));
+  }
 }
 
 TEST_F(Properties, KeepWhatIsSet) {

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "../separate/separate_test_util.h"
 #include "separate/streaming.h"
@@ -46,7 +47,7 @@ class Engine : public testing::Test {
   void SetUp() override { ASSERT_NE(api_, nullptr); }
 
   void open_model() {
-    const BsmModelOptions options = {file().c_str(), "cpu", BSM_PRECISION_AUTO, 1};
+    const BsmModelOptions options = {file().c_str(), "cpu", BSM_PRECISION_AUTO, 1, 0};
     ASSERT_EQ(api_->model_open(&options, nullptr, nullptr, &model_, &error_), BSM_OK) << error_.message;
   }
   void open_stream(const BsmStreamOptions& options) {
@@ -92,16 +93,16 @@ TEST_F(Engine, FailuresAreStatusesAndSentences) {
     return status;
   };
   const char* path = file().c_str();
-  EXPECT_EQ(open({path, "abacus", BSM_PRECISION_AUTO, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({path, "cuda:99", BSM_PRECISION_AUTO, 0}), BSM_ERROR_NOT_FOUND);
-  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_FP16, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({path, "cpu", static_cast<BsmPrecision>(9), 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_AUTO, 4'000'000'000u}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({nullptr, "cpu", BSM_PRECISION_AUTO, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({"/no/such/model", "cpu", BSM_PRECISION_AUTO, 0}), BSM_ERROR_NOT_FOUND);
+  EXPECT_EQ(open({path, "abacus", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({path, "cuda:99", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
+  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_FP16, 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({path, "cpu", static_cast<BsmPrecision>(9), 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_AUTO, 4'000'000'000u, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({"/no/such/model", "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
   EXPECT_NE(std::strstr(error_.message, "/no/such/model"), nullptr) << error_.message;
-  EXPECT_EQ(open({BSM_ENGINE_PATH, "cpu", BSM_PRECISION_AUTO, 0}), BSM_ERROR_WRONG_TYPE);
-  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_AUTO, 0}, [](const char*, double, void*) { return 0; }),
+  EXPECT_EQ(open({BSM_ENGINE_PATH, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_WRONG_TYPE);
+  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_AUTO, 0, 0}, [](const char*, double, void*) { return 0; }),
             BSM_ERROR_CANCELLED);
   EXPECT_EQ(api_->model_open(nullptr, nullptr, nullptr, &model_, &error_), BSM_ERROR_SETTINGS);
   api_->model_close(nullptr);
@@ -112,12 +113,33 @@ TEST_F(Engine, LongMessagesAreCutBetweenCharacters) {
   for (const std::string prefix : {"", "x"}) {  // one of the two would be cut within a character
     std::string device = prefix;
     for (int i = 0; i < 1000; ++i) device += "\xC3\xA4";
-    const BsmModelOptions options = {file().c_str(), device.c_str(), BSM_PRECISION_AUTO, 0};
+    const BsmModelOptions options = {file().c_str(), device.c_str(), BSM_PRECISION_AUTO, 0, 0};
     ASSERT_EQ(api_->model_open(&options, nullptr, nullptr, &model_, &error_), BSM_ERROR_SETTINGS);
     const size_t length = std::strlen(error_.message);
     EXPECT_GE(length, sizeof(error_.message) - 2);
     EXPECT_EQ(static_cast<unsigned char>(error_.message[length - 1]), 0xA4);
   }
+}
+
+TEST_F(Engine, SharedModelsAreOne) {
+  const auto device_of = [&](int32_t share, BsmModel** model) {
+    const BsmModelOptions options = {file().c_str(), "cpu", BSM_PRECISION_AUTO, 1, share};
+    EXPECT_EQ(api_->model_open(&options, nullptr, nullptr, model, &error_), BSM_OK) << error_.message;
+    BsmModelInfo info;
+    api_->model_info(*model, &info);
+    return info.device;  // owned by the model
+  };
+  BsmModel *first = nullptr, *second = nullptr, *own = nullptr;
+  const char* device = device_of(1, &first);
+  EXPECT_EQ(device_of(1, &second), device);
+  EXPECT_NE(device_of(0, &own), device);
+  api_->model_close(first);
+  const BsmStreamOptions options = {2, BSM_STREAMING_CARRY, 60, 0, 0};
+  EXPECT_EQ(api_->stream_open(second, &options, &stream_, nullptr, &error_), BSM_OK)
+      << "the other still has it";
+  api_->stream_close(std::exchange(stream_, nullptr));
+  api_->model_close(second);
+  api_->model_close(own);
 }
 
 TEST_F(Engine, StreamSizesAreRoundedUpToFrames) {

@@ -1,0 +1,102 @@
+// The bin that is an audio filter: any format in and out, `level`, inside a player.
+#include "harness.h"
+
+namespace bsm::test {
+namespace {
+
+class VocalRemover : public ElementTest {
+ protected:
+  void SetUp() override {
+    ElementTest::SetUp();
+    g_setenv("GST_BSMAMBA2SEP_MODEL", any_model_file().c_str(), TRUE);
+  }
+  void TearDown() override {
+    g_setenv("GST_BSMAMBA2SEP_MODEL", "", TRUE);
+    ElementTest::TearDown();
+  }
+};
+
+void run_to_eos(GstElement* pipeline) {
+  const Owned<GstBus> bus(gst_element_get_bus(pipeline));
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  const Owned<GstMessage> end(gst_bus_timed_pop_filtered(
+      bus.get(), 20 * GST_SECOND, static_cast<GstMessageType>(GST_MESSAGE_EOS | GST_MESSAGE_ERROR)));
+  ASSERT_TRUE(end);
+  ASSERT_EQ(GST_MESSAGE_TYPE(end.get()), GST_MESSAGE_EOS) << parse_error(end.get()).text;
+}
+
+TEST_F(VocalRemover, LevelIsHowMuchOfTheVoiceGoes) {
+  for (const float level : {0.0F, 0.4F, 1.0F}) {
+    const Owned<GstElement> remover(
+        GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("vocalremover", nullptr))));
+    gfloat read = 9.0F;
+    g_object_get(remover.get(), "level", &read, nullptr);
+    EXPECT_EQ(read, 1.0F) << "the default";
+    g_object_set(remover.get(), "level", level, nullptr);
+    g_object_get(remover.get(), "level", &read, nullptr);
+    EXPECT_FLOAT_EQ(read, level);
+    const Owned<GstHarness> h(gst_harness_new_with_element(remover.get(), "sink", "src"));
+    gst_harness_set_live(h.get(), FALSE);
+    gst_harness_set_src_caps_str(
+        h.get(), "audio/x-raw,format=" GST_AUDIO_NE(F32) ",rate=44100,layout=interleaved,channels=2");
+    ASSERT_EQ(gst_harness_push(h.get(), make_buffer(std::vector<float>(88200, 1.0F), 2, 0)), GST_FLOW_OK);
+    ASSERT_TRUE(gst_harness_push_event(h.get(), gst_event_new_eos()));
+    GstBuffer* buffer = gst_harness_pull(h.get());
+    ASSERT_TRUE(buffer);
+    float first = 0.0F;
+    gst_buffer_extract(buffer, 0, &first, sizeof first);
+    gst_buffer_unref(buffer);
+    EXPECT_NEAR(first, 1.0F - 0.25F * level, 1e-6F);
+  }
+}
+
+TEST_F(VocalRemover, TakesAndGivesAnyFormat) {
+  for (const char* caps :
+       {"audio/x-raw,format=S16LE,rate=48000,channels=2", "audio/x-raw,format=S24LE,rate=8000,channels=1",
+        "audio/x-raw,format=F64LE,rate=96000,channels=2,channel-mask=(bitmask)0x3"}) {
+    const std::string line =
+        std::string("audiotestsrc num-buffers=20 ! ") + caps + " ! vocalremover ! " + caps + " ! fakesink";
+    const Owned<GstElement> pipeline(gst_parse_launch(line.c_str(), nullptr));
+    ASSERT_TRUE(pipeline) << caps;
+    run_to_eos(pipeline.get());
+  }
+}
+
+TEST_F(VocalRemover, ChildPropertiesAreReachable) {
+  const Owned<GstElement> remover(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("vocalremover", nullptr))));
+  gst_child_proxy_set(GST_CHILD_PROXY(remover.get()), "separator::latency", 300 * GST_MSECOND, nullptr);
+  guint64 latency = 0;
+  gst_child_proxy_get(GST_CHILD_PROXY(remover.get()), "separator::latency", &latency, nullptr);
+  EXPECT_EQ(latency, 300 * GST_MSECOND);
+}
+
+TEST_F(VocalRemover, ReportsTheLatencyOfItsSeparator) {
+  const Owned<GstElement> remover(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("vocalremover", nullptr))));
+  const Owned<GstHarness> h(gst_harness_new_with_element(remover.get(), "sink", "src"));
+  EXPECT_GE(gst_harness_query_latency(h.get()), GST_SECOND);
+}
+
+TEST_F(VocalRemover, IsAnAudioFilterOfAPlayer) {
+  gchar* folder = g_dir_make_tmp("bsm-XXXXXX", nullptr);
+  const std::string path = std::string(folder) + "/tone.wav";
+  const Owned<GstElement> writer(gst_parse_launch(
+      ("audiotestsrc num-buffers=30 ! audio/x-raw,rate=48000,channels=2 ! wavenc ! filesink location=" + path)
+          .c_str(),
+      nullptr));
+  run_to_eos(writer.get());
+  const Owned<GstElement> player(gst_parse_launch(
+      ("playbin uri=file://" + path + " audio-filter=vocalremover audio-sink=fakesink video-sink=fakesink")
+          .c_str(),
+      nullptr));
+  ASSERT_TRUE(player);
+  run_to_eos(player.get());
+  EXPECT_EQ(engine().model_opens, 1);
+  remove(path.c_str());
+  remove(folder);
+  g_free(folder);
+}
+
+}  // namespace
+}  // namespace bsm::test
