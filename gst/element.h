@@ -27,6 +27,8 @@ struct SinkState {
   bool have_caps = false;
   bool eos = false;
   bool warned_reverse = false;
+  GstClockTime anchor_pts = GST_CLOCK_TIME_NONE;    ///< where the timeline began
+  guint64 frames = 0;                               ///< since then
   GstClockTime expected_pts = GST_CLOCK_TIME_NONE;  ///< of the next sample, when contiguous
   GstClockTime discont_threshold_ns = kDefaultDiscontThresholdNs;
   GstAudioStreamAlign* align = nullptr;

@@ -20,10 +20,15 @@ bool anchor_if_needed(Session* session, SinkState* in, GstClockTime pts, guint64
   const bool jumped =
       have_position &&
       static_cast<GstClockTime>(std::abs(GST_CLOCK_DIFF(in->expected_pts, pts))) >= in->discont_threshold_ns;
-  GstClockTime aligned_pts = pts, duration = 0;
   const bool discont = gst_audio_stream_align_process(in->align, (flagged && jumped) || reverse, pts, frames,
-                                                      &aligned_pts, &duration, nullptr);
-  in->expected_pts = aligned_pts + duration;
+                                                      nullptr, nullptr, nullptr);
+  if (discont) {
+    in->anchor_pts = pts;
+    in->frames = 0;
+  }
+  // As the output counts; the aligner's own times lie on the grid of samples since 0.
+  in->frames += frames;
+  in->expected_pts = in->anchor_pts + gst_util_uint64_scale(in->frames, GST_SECOND, kRateHz);
   if (!discont) return true;
   Mark mark;
   mark.anchor = Anchor{pts, offset, reverse};
