@@ -1,6 +1,7 @@
 // Time of a block of two fused mixers on a GPU: whole, by slice size, and each kernel.
 #pragma once
 
+#include "nn/cuda/mixer_fused.h"
 #include "pair_cases.h"
 
 namespace bsm::testing {

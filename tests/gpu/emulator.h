@@ -86,6 +86,8 @@ T __shfl_down_sync(unsigned, T value, int distance) {
 }
 
 inline float __expf(float x) { return std::exp(x); }
+inline float exp2_approximate(float x) { return std::exp2(x); }
+inline float reciprocal_approximate(float x) { return 1.0f / x; }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __uint_as_float(uint32_t bits) {
   float value;

@@ -128,6 +128,17 @@ __device__ inline void copy_async_16(void* to_shared, const void* from, bool val
 }
 __device__ inline void copy_async_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
+__device__ inline float exp2_approximate(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float reciprocal_approximate(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 /// Shared memory that a block may have on the current device.
 inline cudaError_t shared_bytes_available(size_t& bytes) {
   int device = 0, value = 0;

@@ -59,8 +59,8 @@ __device__ void convolve_bc(const ConvArguments<T>& a, const PairSequence& at, i
 #pragma unroll
       for (int i = 0; i < kV; ++i) {
         const float now = to_float(pack.v[i]);
-        y[i] = silu(offset.v[i] + weight[0].v[i] * past[0][i] + weight[1].v[i] * past[1][i] +
-                    weight[2].v[i] * past[2][i] + weight[3].v[i] * now);
+        y[i] = silu_fast(offset.v[i] + weight[0].v[i] * past[0][i] + weight[1].v[i] * past[1][i] +
+                         weight[2].v[i] * past[2][i] + weight[3].v[i] * now);
         past[0][i] = past[1][i];
         past[1][i] = past[2][i];
         past[2][i] = now;

@@ -27,7 +27,7 @@ struct PairScanShared {
   T h[P * Padded<T, N>::kStride];
   T x[kHaloRows * Padded<T, P>::kStride + kTileP];
   T z[kTileP];
-  float dt[kPairChunk], log_decay[kPairChunk], weight[kPairChunk];
+  float log_decay[kPairChunk], from[kPairChunk], weight[kPairChunk];
 };
 
 /// How the warps share a state P x N: each owns 16 rows and N / kAcross columns.
@@ -76,11 +76,13 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
     load_tile<kPairChunk, N>(shared.B, bc + static_cast<int64_t>(begin) * 2 * N, 2 * N, end - begin);
     load_tile<kPairChunk, N>(shared.C, bc + static_cast<int64_t>(begin) * 2 * N + N, 2 * N, end - begin);
     if (warp == 0) {
-      chunk_decay<kPairChunk>(dt + begin, end - begin, rate, shared.dt, shared.log_decay);
+      for (int i = lane_id(); i < kPairChunk; i += kWarp)
+        shared.from[i] = i < end - begin ? dt[begin + i] : 0.0f;
+      chunk_exponents(shared.from, rate, shared.log_decay, shared.from);
       __syncwarp();
       const float total = shared.log_decay[kPairChunk - 1];
       for (int i = lane_id(); i < kPairChunk; i += kWarp)
-        shared.weight[i] = exp2f(total - shared.log_decay[i]) * shared.dt[i];
+        shared.weight[i] = exp2_approximate(total - shared.from[i]);
     }
   };
 
@@ -130,7 +132,8 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
           multiply_add_row<true>(y, c, shared.h + k, kNS);
         }
         const int t0 = 16 * warp + tile_row();
-        const float decay[2] = {exp2f(shared.log_decay[t0]), exp2f(shared.log_decay[t0 + 8])};
+        const float decay[2] = {exp2_approximate(shared.log_decay[t0]),
+                                exp2_approximate(shared.log_decay[t0 + 8])};
         for_each_pair(y, [&](int half, int, float& v0, float& v1) {
           v0 *= decay[half];
           v1 *= decay[half];
@@ -139,7 +142,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
       for (int j = 0; j <= warp; ++j) {
         Tile scores[2];
         block_scores<N>(scores, shared.C, shared.B, j);
-        add_block<P>(y, scores, x, shared.dt, shared.log_decay, j);
+        add_block<P>(y, scores, x, shared.log_decay, shared.from, j);
       }
       gate_and_store<P>(y, x, shared.z, skip, rows, at, begin,
                         a.u + direction * s.tokens() * s.d_inner + head * P, s.d_inner,
@@ -148,7 +151,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
 
     const bool taken = taken_at > 0 && end == taken_at;
     if (end < s.length || taken) {  // h <- exp(E) h + sum_s (exp(E - E_s) dt_s x_s) B_s^T
-      const float decay = exp2f(shared.log_decay[kPairChunk - 1]);
+      const float decay = exp2_approximate(shared.log_decay[kPairChunk - 1]);
       for_each_pair(h, [&](int, int, float& v0, float& v1) {
         v0 *= decay;
         v1 *= decay;

@@ -16,18 +16,24 @@ struct ShortArguments {
   float* squares;
 };
 
-/// Behind it in shared memory: dt and log_decay, [heads, kPairChunk] floats each.
+/// B and C are read only once: the heads' tiles are in their place afterwards. Behind it in shared memory:
+/// log_decay and from of chunk_exponents(), [heads, kPairChunk] floats each.
 template <typename T, int N, int P>
-struct ShortShared {
+union ShortShared {
   static constexpr int kTileN = (kHaloRows + kPairChunk) * Padded<T, N>::kStride;
   static constexpr int kTileP = (kHaloRows + kPairChunk) * Padded<T, P>::kStride;
-  T B[kTileN], C[kTileN];
-  T x[2][kTileP];
-  T z[2][kPairChunk * Padded<T, P>::kStride];
+  struct {
+    T B[kTileN], C[kTileN];
+  } once;
+  struct {
+    T x[2][kTileP];
+    T z[2][kPairChunk * Padded<T, P>::kStride];
+  } heads;
+  __device__ ShortShared() {}
 };
 
 template <typename T, int N, int P>
-__global__ void __launch_bounds__(kPairThreads) pair_scan_short_kernel(ShortArguments<T> a) {
+__global__ void __launch_bounds__(kPairThreads, 4) pair_scan_short_kernel(ShortArguments<T> a) {
   using Shared = ShortShared<T, N, P>;
   constexpr int kNS = Padded<T, N>::kStride, kPS = Padded<T, P>::kStride;
   auto& shared = *reinterpret_cast<Shared*>(dynamic_shared());
@@ -37,37 +43,32 @@ __global__ void __launch_bounds__(kPairThreads) pair_scan_short_kernel(ShortArgu
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const PairSequence at(s, blockIdx.x, direction);
   const int width = s.projected_width(), slab = direction * s.slab();
-  float* dt = reinterpret_cast<float*>(&shared + 1);
-  float* log_decay = dt + heads * kPairChunk;
+  float* log_decay = reinterpret_cast<float*>(&shared + 1);
+  float* from = log_decay + heads * kPairChunk;  // dt at first
   const float* taps = a.weights.taps + direction * kMaxConvWidth * channels;
   const float* bias = a.weights.conv_bias + direction * channels;
 
-  const auto stage = [&](int head) {
-    load_rows<kHalo + kPairChunk, P>(shared.x[head % 2] + (kHaloRows - kHalo) * kPS, a.projected, width,
-                                     slab + s.d_inner + head * P, at, -kHalo, rows);
-    load_rows<kPairChunk, P>(shared.z[head % 2], a.projected, width, slab + head * P, at, 0, rows);
-  };
-  load_rows<kHalo + kPairChunk, N>(shared.B + (kHaloRows - kHalo) * kNS, a.projected, width,
-                                   slab + 2 * s.d_inner, at, -kHalo, rows);
-  load_rows<kHalo + kPairChunk, N>(shared.C + (kHaloRows - kHalo) * kNS, a.projected, width,
-                                   slab + 2 * s.d_inner + N, at, -kHalo, rows);
-  stage(0);
+  T* B = shared.once.B + kHaloRows * kNS;
+  T* C = shared.once.C + kHaloRows * kNS;
+  load_rows<kHalo + kPairChunk, N>(B - kHalo * kNS, a.projected, width, slab + 2 * s.d_inner, at, -kHalo,
+                                   rows);
+  load_rows<kHalo + kPairChunk, N>(C - kHalo * kNS, a.projected, width, slab + 2 * s.d_inner + N, at, -kHalo,
+                                   rows);
   for (int i = static_cast<int>(threadIdx.x); i < heads * kPairChunk; i += kPairThreads) {
     const int head = i % heads, row = i / heads;
     float step = 0;
     if (row < rows)
       step = softplus(to_float(a.projected[at.token(row) * width + slab + s.d_inner + channels + head]) +
                       a.weights.dt_bias[direction * heads + head]);
-    dt[head * kPairChunk + row] = step;
+    from[head * kPairChunk + row] = step;
   }
   copy_async_wait();
   __syncthreads();
-  for (int head = warp; head < heads; head += kPairWarps)
-    chunk_decay<kPairChunk>(dt + head * kPairChunk, rows,
-                            decay_rate(a.weights.A_log[direction * heads + head]), dt + head * kPairChunk,
-                            log_decay + head * kPairChunk);
-  T* B = shared.B + kHaloRows * kNS;
-  T* C = shared.C + kHaloRows * kNS;
+  for (int head = warp; head < heads; head += kPairWarps) {
+    float* own = from + head * kPairChunk;
+    chunk_exponents(own, decay_rate(a.weights.A_log[direction * heads + head]), log_decay + head * kPairChunk,
+                    own);
+  }
   convolve_tile<N>(B, taps + s.d_inner, channels, bias + s.d_inner);
   convolve_tile<N>(C, taps + s.d_inner + N, channels, bias + s.d_inner + N);
   __syncthreads();
@@ -75,22 +76,28 @@ __global__ void __launch_bounds__(kPairThreads) pair_scan_short_kernel(ShortArgu
 #pragma unroll
   for (int j = 0; j < kPairWarps; ++j)
     if (j <= warp) block_scores<N>(scores[j], C, B, j);
+  __syncthreads();
 
+  const auto stage = [&](int head) {
+    load_rows<kHalo + kPairChunk, P>(shared.heads.x[head % 2] + (kHaloRows - kHalo) * kPS, a.projected, width,
+                                     slab + s.d_inner + head * P, at, -kHalo, rows);
+    load_rows<kPairChunk, P>(shared.heads.z[head % 2], a.projected, width, slab + head * P, at, 0, rows);
+  };
+  stage(0);
   for (int head = 0; head < heads; ++head) {
-    if (head > 0) {
-      copy_async_wait();
-      __syncthreads();
-    }
+    copy_async_wait();
+    __syncthreads();
     if (head + 1 < heads) stage(head + 1);
-    T* x = shared.x[head % 2] + kHaloRows * kPS;
+    T* x = shared.heads.x[head % 2] + kHaloRows * kPS;
     convolve_tile<P>(x, taps + head * P, channels, bias + head * P);
     __syncthreads();
     if (16 * warp >= rows) continue;
     Tile y[P / 8];
 #pragma unroll
     for (int j = 0; j < kPairWarps; ++j)
-      if (j <= warp) add_block<P>(y, scores[j], x, dt + head * kPairChunk, log_decay + head * kPairChunk, j);
-    gate_and_store<P>(y, x, shared.z[head % 2], a.weights.D[direction * heads + head], rows, at, 0,
+      if (j <= warp)
+        add_block<P>(y, scores[j], x, log_decay + head * kPairChunk, from + head * kPairChunk, j);
+    gate_and_store<P>(y, x, shared.heads.z[head % 2], a.weights.D[direction * heads + head], rows, at, 0,
                       a.u + direction * s.tokens() * s.d_inner + head * P, s.d_inner,
                       a.squares + direction * s.tokens() * heads + head, heads);
   }
