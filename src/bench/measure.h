@@ -18,7 +18,7 @@ struct RepeatPlan {
 struct Measurement {
   TimeSummary time;
   PeakMemory memory;
-  /// Mean per run; 0 for stages that never ended.
+  /// Median over the runs; 0 for stages that never ended.
   std::array<double, kStages> stage_ms{};
 };
 
