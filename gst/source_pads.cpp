@@ -71,12 +71,13 @@ GstPad* request_new_pad(GstElement* element, GstPadTemplate* pad_template, const
 void release_pad(GstElement* element, GstPad* pad) {
   auto* self = reinterpret_cast<GstBsMamba2Sep*>(element);
   const int number = pad_number(pad);
+  // First of all: that a push on its way returns FLUSHING is none of upstream's business.
+  priv(self).flow.set_present(number, false);
   gst_pad_set_active(pad, FALSE);
   if (const auto session = current_session(self)) session->release_stem(number - kFirstStem);
   GST_OBJECT_LOCK(self);
   priv(self).src[static_cast<size_t>(number)] = nullptr;
   GST_OBJECT_UNLOCK(self);
-  priv(self).flow.set_present(number, false);
   gst_element_remove_pad(element, pad);
 }
 

@@ -286,6 +286,11 @@ void expect_separated(const std::vector<float>& input, const std::vector<float>&
   }
 }
 
+void ElementTest::SetUp() {
+  engine().restore();
+  tracker_.start();
+}
+
 void ElementTest::TearDown() {
   engine().block_open = false;
   engine().block_stream_open = false;
@@ -294,6 +299,13 @@ void ElementTest::TearDown() {
     return engine().blocked == 0 && engine().open_streams == 0 && engine().open_models == 0;
   })) << engine().open_streams
       << " streams, " << engine().open_models << " models left open";
+  // A worker that outlived its element lets go of it a little later.
+  if (eventually([&] { return tracker_.live().empty(); }, std::chrono::milliseconds(200))) return;
+  eventually([&] { return tracker_.leaked().empty(); }, std::chrono::seconds(others_leak_ ? 1 : 3));
+  for (const auto& [address, type] : tracker_.leaked()) {
+    const bool ours = type == "GstBsMamba2Sep" || type == "GstVocalRemover";
+    if (ours || !others_leak_) ADD_FAILURE() << "leaked: " << type << " " << address;
+  }
 }
 
 }  // namespace bsm::test

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "fake_engine.h"
+#include "leaks.h"
 
 namespace bsm::test {
 
@@ -174,8 +175,13 @@ void expect_separated(const std::vector<float>& input, const std::vector<float>&
 /// Each test starts with a well-behaved engine and leaves nothing open.
 class ElementTest : public ::testing::Test {
  protected:
-  void SetUp() override { engine().restore(); }
+  void SetUp() override;
   void TearDown() override;
+
+  bool others_leak_ = false;  ///< as playbin does: only our elements are looked for
+
+ private:
+  LeakTracker tracker_;
 };
 
 }  // namespace bsm::test

@@ -79,6 +79,7 @@ TEST_F(VocalRemover, ReportsTheLatencyOfItsSeparator) {
 }
 
 TEST_F(VocalRemover, IsAnAudioFilterOfAPlayer) {
+  others_leak_ = true;
   gchar* folder = g_dir_make_tmp("bsm-XXXXXX", nullptr);
   const std::string path = std::string(folder) + "/tone.wav";
   const Owned<GstElement> writer(gst_parse_launch(
