@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The voice alone, mono at 16 kHz, as speech recognition takes it:
+#
+#   examples/voice_16k.sh SONG VOICE.wav
+set -euo pipefail
+song=${1:?usage: voice_16k.sh SONG VOICE.wav}
+out=${2:?usage: voice_16k.sh SONG VOICE.wav}
+gst-launch-1.0 -q \
+  filesrc location="$song" ! decodebin ! audioconvert ! audioresample ! bsmamba2sep name=s \
+  s.vocals ! audioconvert ! audioresample ! audio/x-raw,format=S16LE,rate=16000,channels=1 ! wavenc ! \
+  filesink location="$out"
