@@ -23,8 +23,7 @@ Workload network_workload(const std::shared_ptr<const Model>& model, const Workl
   Workload workload;
   workload.run = [model, frames] {
     const torch::InferenceMode inference;
-    SeparationNetwork network = model->impl().network;
-    network->forward(frames);
+    model->impl().forward(frames);
   };
   workload.audio_s = static_cast<double>(sizes.batch * count * config.stft.hop) / config.sample_rate_hz;
   workload.network = network_cost(config, sizes.batch, count, value_bytes(*model));

@@ -3,6 +3,7 @@
 
 #include <torch/types.h>
 
+#include "nn/cuda/network_graphs.h"
 #include "nn/network.h"
 #include "separate/device_turn.h"
 #include "separate/model.h"
@@ -19,11 +20,17 @@ struct Model::Impl {
   /// One network call at a time on a device: models and streams take turns.
   FairMutex& turn() const { return device_turn(device_name); }
 
+  /// The network on frames on its device: what runs is recorded on a GPU (see NetworkGraphs).
+  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0);
+
   /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, T, F] float32 on the CPU, contiguous. Sets
   /// this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws Error(kOutOfMemory),
   /// and Error(kFailed) also for results that are not finite. After an error the state is unusable.
   torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr,
                          int64_t state_frames = 0);
+
+ private:
+  std::unique_ptr<NetworkGraphs> graphs_;
 };
 
 /// Inside a catch block: throws what is being handled as bsm::Error (memory that ran out as kOutOfMemory,

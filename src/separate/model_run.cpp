@@ -49,6 +49,11 @@ void rethrow_translated(const std::string& doing) {
   }
 }
 
+torch::Tensor Model::Impl::forward(const torch::Tensor& frames, NetworkState* state, int64_t state_frames) {
+  if (!graphs_) graphs_ = std::make_unique<NetworkGraphs>(network);
+  return graphs_->forward(frames, state, state_frames);
+}
+
 torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* state, int64_t state_frames) {
   torch::Tensor stems;
   translate_errors("running the network on " + device_name, [&] {
@@ -57,11 +62,18 @@ torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* s
     const CpuThreadScope cpu(threads);
     const torch::Tensor input = frames.to(device).contiguous();  // [B, T, F]
     stage_done(Stage::kToDevice);
-    const torch::Tensor masks = network->forward(input, state, state_frames);  // [B, S, T, F]
+    const torch::Tensor masks = forward(input, state, state_frames);  // [B, S, T, F]
     stems = apply_masks(masks, input);
     stage_done(Stage::kMasks);
-    stems = stems.to(torch::kCPU, torch::kFloat32).contiguous();
-    if (!torch::isfinite(stems).all().item<bool>())
+    const bool finite = torch::isfinite(stems).all().item<bool>();
+    if (!stems.is_cpu()) {  // page-locked memory, which LibTorch keeps: several times faster to copy to
+      const torch::Tensor on_cpu =
+          torch::empty(stems.sizes(), torch::dtype(torch::kFloat32).pinned_memory(true));
+      on_cpu.copy_(stems);
+      stems = on_cpu;
+    }
+    stems = stems.contiguous();
+    if (!finite)
       throw Error(ErrorCode::kFailed,
                   std::string("The network returned values that are not finite numbers, at precision ") +
                       precision_name(precision) +

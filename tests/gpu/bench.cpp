@@ -1,7 +1,7 @@
 // Time of the mixer core on a GPU, plain and fused, forward and with gradients, and of each kernel; then that
 // of whole blocks at inference.
 //
-//   gpu_bench [ITERATIONS]      default 20
+//   gpu_bench [ITERATIONS [blocks]]      default 20; blocks: no mixer cores
 #include <c10/cuda/CUDAStream.h>
 
 #include <cstdio>
@@ -145,14 +145,15 @@ void run(const char* name, const MixerCase& c) {
 int main(int argc, char** argv) {
   if (argc > 1) iterations = std::atoi(argv[1]);
   if (iterations < 1 || !torch::cuda::is_available()) {
-    std::fprintf(stderr, "usage: gpu_bench [ITERATIONS], on a machine with a CUDA GPU\n");
+    std::fprintf(stderr, "usage: gpu_bench [ITERATIONS [blocks]], on a machine with a CUDA GPU\n");
     return 2;
   }
   // One half of a product that feeds both directions, as in the network.
   const MixerSizes small{192, 64, 64, 4}, full{1024, 128, 64, 4};
-  run("small, time axis", {16, 300, 40, small, Direction::kForward, 0, small.in_proj_width()});
-  run("full, time axis", {1, 800, 62, full, Direction::kForward, 0, full.in_proj_width()});
-  run("full, band axis", {800, 62, 1, full, Direction::kBackward, full.in_proj_width(), 0});
+  const bool cores = argc < 3 || std::string(argv[2]) != "blocks";
+  if (cores) run("small, time axis", {16, 300, 40, small, Direction::kForward, 0, small.in_proj_width()});
+  if (cores) run("full, time axis", {1, 800, 62, full, Direction::kForward, 0, full.in_proj_width()});
+  if (cores) run("full, band axis", {800, 62, 1, full, Direction::kBackward, full.in_proj_width(), 0});
   const auto timer = [](auto body) { return time_ms(body); };
   testing::time_pair("full, time axis", {1, 800, 62, 256, full}, kGpu, timer);
   testing::time_pair("full, band axis", {800, 62, 1, 256, full}, kGpu, timer);

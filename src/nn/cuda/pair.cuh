@@ -15,6 +15,11 @@ constexpr int kHalo = kMaxConvWidth - 1;  ///< inputs that the convolution sees 
 /// Rows in front of a tile: the halo, rounded so that the tile itself stays aligned.
 constexpr int kHaloRows = 4;
 
+/// A block has one or more groups of kPairWarps warps, each of which works on one head.
+__device__ inline int pair_group() { return static_cast<int>(threadIdx.x) / kPairThreads; }
+__device__ inline int pair_thread() { return static_cast<int>(threadIdx.x) % kPairThreads; }
+__device__ inline int pair_warp() { return pair_thread() / kWarp; }
+
 /// One sequence in one direction: where its elements' rows are, in scan order.
 struct PairSequence {
   int64_t first;  ///< token of element 0 in input order
@@ -45,8 +50,7 @@ __device__ inline void load_rows(T* to, const T* projected, int64_t width, int c
                                  int begin, int end) {
   constexpr int kPer = 16 / static_cast<int>(sizeof(T)), kPacks = Columns / kPer;
   static_assert(kPairThreads % kPacks == 0);
-  const int first = static_cast<int>(threadIdx.x) / kPacks,
-            within = static_cast<int>(threadIdx.x) % kPacks * kPer;
+  const int first = pair_thread() / kPacks, within = pair_thread() % kPacks * kPer;
   const T* from = projected + at.token(0) * width + column + within;
   const int64_t stride = (at.reversed ? -at.step : at.step) * width;
 #pragma unroll
@@ -66,8 +70,7 @@ __device__ inline void convolve_tile(T* tile, const float* taps, int tap_stride,
   constexpr int kPairs = Channels / 2, kGroups = kPairs < kPairThreads ? kPairThreads / kPairs : 1;
   constexpr int kRows = kPairChunk / kGroups, kStride = Padded<T, Channels>::kStride;
   static_assert(kPairs <= kPairThreads && kPairChunk % kGroups == 0);
-  const int thread = static_cast<int>(threadIdx.x), channel = thread % kPairs * 2,
-            first = thread / kPairs * kRows;
+  const int thread = pair_thread(), channel = thread % kPairs * 2, first = thread / kPairs * kRows;
   T* column = tile + first * kStride + channel;
   float2 weight[kMaxConvWidth];
 #pragma unroll
@@ -122,7 +125,7 @@ __device__ inline void chunk_exponents(const float* dt, float rate, float* log_d
 template <int N, typename T>
 __device__ inline void block_scores(Tile (&scores)[2], const T* C, const T* B, int j) {
   constexpr int kStride = Padded<T, N>::kStride;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int warp = pair_warp();
 #pragma unroll
   for (int k = 0; k < N; k += 16) {
     const FragmentA<T> c = load_a<true>(C + 16 * warp * kStride + k, kStride);
@@ -138,7 +141,7 @@ __device__ inline void block_scores(Tile (&scores)[2], const T* C, const T* B, i
 template <int P, typename T>
 __device__ inline void add_block(Tile (&y)[P / 8], const Tile (&scores)[2], const T* x,
                                  const float* log_decay, const float* from, int j) {
-  const int warp = static_cast<int>(threadIdx.x) / kWarp, row = tile_row();
+  const int warp = pair_warp(), row = tile_row();
   const float log_t[2] = {log_decay[16 * warp + row], log_decay[16 * warp + row + 8]};
   float masked[8];
 #pragma unroll
@@ -157,7 +160,7 @@ __device__ inline void gate_and_store(Tile (&y)[P / 8], const T* x, T* z, float 
                                       const PairSequence& at, int begin, T* u, int64_t u_width,
                                       float* squares, int64_t squares_width) {
   constexpr int kStride = Padded<T, P>::kStride, kPer = 16 / static_cast<int>(sizeof(T)), kPacks = P / kPer;
-  const int t0 = 16 * (static_cast<int>(threadIdx.x) / kWarp);
+  const int t0 = 16 * pair_warp();
   float sums[2] = {0, 0};
   for_each_pair(y, [&](int half, int p, float& v0, float& v1) {
     const int t = t0 + tile_row() + 8 * half;

@@ -28,9 +28,9 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& weights, const MixerSizes& 
 /// The sizes of a call on x [outer, L, inner, D] as the kernels want them.
 kernels::PairShape pair_shape(const torch::Tensor& x, const PairWeightsCuda& weights);
 
-/// Bytes that the projections of one slice of sequences may take. A block runs slice by slice, so that what
-/// the kernels hand each other stays in the GPU's second-level cache.
-constexpr int64_t kPairSliceBytes = int64_t{24} << 20;
+/// Bytes that the projections of one slice of sequences may take: a block runs slice by slice, so that its memory does
+/// not grow with the batch. Smaller slices, which the second-level cache could hold, leave the scan too few sequences.
+constexpr int64_t kPairSliceBytes = int64_t{512} << 20;
 
 /// The block's new residual stream.
 /// @param x  [outer, L, inner, D] float32, contiguous; sequences run along L

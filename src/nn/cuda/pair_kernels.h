@@ -81,8 +81,8 @@ struct CarriedState {
   int state_at = 0;
 };
 
-/// Convolution of x, scan, skip and gate of sequences of any length; a block of threads owns one head of one
-/// sequence and carries its state from chunk to chunk.
+/// Convolution of x, scan, skip and gate of sequences of any length; a block of threads owns one or two heads
+/// of one sequence and carries its state from chunk to chunk.
 /// @param u       [directions, tokens, d_inner]: (y + D x) SiLU(z), in input order
 /// @param squares [directions, tokens, heads]: sum of u^2 over a head
 cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, const ScanWeights& weights,

@@ -1,6 +1,7 @@
-// Long sequences and streams: a block of threads owns one head of one sequence in one direction and walks
-// through its chunks. Its state P x N stays in the float32 accumulators of the warps; a 16-bit copy in shared
-// memory is what the next chunk multiplies with. Nothing but the inputs is read and nothing but u is written.
+// Long sequences and streams: a block of threads owns one or two heads of one sequence in one direction and
+// walks through its chunks. Its state P x N stays in the float32 accumulators of the warps; a 16-bit copy in
+// shared memory is what the next chunk multiplies with. Nothing but the inputs is read and nothing but u is
+// written.
 #include "nn/cuda/pair.cuh"
 
 namespace bsm::kernels {
@@ -19,15 +20,19 @@ struct ScanArguments {
   float* squares;
 };
 
-template <typename T, int N, int P>
+/// What the heads of a block share, and what each has for itself.
+template <typename T, int N, int P, int Heads>
 struct PairScanShared {
   static constexpr int kTileN = kPairChunk * Padded<T, N>::kStride;
   static constexpr int kTileP = kPairChunk * Padded<T, P>::kStride;
+  struct Head {
+    T h[P * Padded<T, N>::kStride];
+    T x[kHaloRows * Padded<T, P>::kStride + kTileP];
+    T z[kTileP];
+    float log_decay[kPairChunk], from[kPairChunk], weight[kPairChunk];
+  };
   T B[kTileN], C[kTileN];
-  T h[P * Padded<T, N>::kStride];
-  T x[kHaloRows * Padded<T, P>::kStride + kTileP];
-  T z[kTileP];
-  float log_decay[kPairChunk], from[kPairChunk], weight[kPairChunk];
+  Head heads[Heads];
 };
 
 /// How the warps share a state P x N: each owns 16 rows and N / kAcross columns.
@@ -36,20 +41,23 @@ struct StateTiles {
   static constexpr int kDown = P / 16, kAcross = kPairWarps / kDown, kColumns = N / kAcross,
                        kTiles = kColumns / 8;
   static_assert(kDown * kAcross == kPairWarps && kTiles % 2 == 0);
-  static __device__ int row() { return static_cast<int>(threadIdx.x) / kWarp % kDown * 16; }
-  static __device__ int column() { return static_cast<int>(threadIdx.x) / kWarp / kDown * kColumns; }
+  static __device__ int row() { return pair_warp() % kDown * 16; }
+  static __device__ int column() { return pair_warp() / kDown * kColumns; }
 };
 
-template <typename T, int N, int P>
-__global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArguments<T> a) {
-  using Shared = PairScanShared<T, N, P>;
+template <typename T, int N, int P, int Heads>
+__global__ void __launch_bounds__(kPairThreads* Heads, Heads == 1 ? 3 : 2)
+    pair_scan_kernel(ScanArguments<T> a) {
+  using Shared = PairScanShared<T, N, P, Heads>;
   using State = StateTiles<N, P>;
   constexpr int kNS = Padded<T, N>::kStride, kPS = Padded<T, P>::kStride;
-  auto& shared = *reinterpret_cast<Shared*>(dynamic_shared());
+  auto& common = *reinterpret_cast<Shared*>(dynamic_shared());
+  auto& shared = common.heads[pair_group()];
   const PairShape& s = a.shape;
   const int direction = static_cast<int>(blockIdx.y), heads = s.heads(), channels = s.channels();
-  const int64_t sequence = blockIdx.x / heads;
-  const int head = static_cast<int>(blockIdx.x % heads), warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int blocks = heads / Heads;
+  const int64_t sequence = blockIdx.x / blocks;
+  const int head = static_cast<int>(blockIdx.x % blocks) * Heads + pair_group(), warp = pair_warp();
   const PairSequence at(s, sequence, direction);
   const int width = s.projected_width(), slab = direction * s.slab(), stored = s.conv_width - 1;
   const int64_t scanned = direction * s.sequences() + sequence;
@@ -73,8 +81,8 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
     load_rows<kHalo + kPairChunk, P>(x - kHalo * kPS, a.projected, width, slab + s.d_inner + head * P, at,
                                      begin - kHalo, end);
     load_rows<kPairChunk, P>(shared.z, a.projected, width, slab + head * P, at, begin, end);
-    load_tile<kPairChunk, N>(shared.B, bc + static_cast<int64_t>(begin) * 2 * N, 2 * N, end - begin);
-    load_tile<kPairChunk, N>(shared.C, bc + static_cast<int64_t>(begin) * 2 * N + N, 2 * N, end - begin);
+    load_tile<kPairChunk, N>(common.B, bc + static_cast<int64_t>(begin) * 2 * N, 2 * N, end - begin);
+    load_tile<kPairChunk, N>(common.C, bc + static_cast<int64_t>(begin) * 2 * N + N, 2 * N, end - begin);
     if (warp == 0) {
       for (int i = lane_id(); i < kPairChunk; i += kWarp)
         shared.from[i] = i < end - begin ? dt[begin + i] : 0.0f;
@@ -112,7 +120,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
     __syncthreads();
     if (begin < kHalo && carries &&
         a.state.conv_in != nullptr) {  // rows before the first are what was seen before
-      for (int i = static_cast<int>(threadIdx.x); i < kHalo * P; i += kPairThreads) {
+      for (int i = pair_thread(); i < kHalo * P; i += kPairThreads) {
         const int row = begin - kHalo + i / P;
         if (row < 0 && row + stored >= 0)
           x[(i / P - kHalo) * kPS + i % P] = from_float<T>(
@@ -128,7 +136,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
       if (has_state) {  // exp(E_t) h C_t
 #pragma unroll
         for (int k = 0; k < N; k += 16) {
-          const FragmentA<T> c = load_a<true>(shared.C + 16 * warp * kNS + k, kNS);
+          const FragmentA<T> c = load_a<true>(common.C + 16 * warp * kNS + k, kNS);
           multiply_add_row<true>(y, c, shared.h + k, kNS);
         }
         const int t0 = 16 * warp + tile_row();
@@ -141,7 +149,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
       }
       for (int j = 0; j <= warp; ++j) {
         Tile scores[2];
-        block_scores<N>(scores, shared.C, shared.B, j);
+        block_scores<N>(scores, common.C, common.B, j);
         add_block<P>(y, scores, x, shared.log_decay, shared.from, j);
       }
       gate_and_store<P>(y, x, shared.z, skip, rows, at, begin,
@@ -159,7 +167,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
       for (int t = 0; t < rows; t += 16) {
         FragmentA<T> v = load_a<false>(x + t * kPS + State::row(), kPS);
         scale_columns(v, shared.weight + t);
-        multiply_add_row<false>(h, v, shared.B + t * kNS + State::column(), kNS);
+        multiply_add_row<false>(h, v, common.B + t * kNS + State::column(), kNS);
       }
     }
     if (taken) {
@@ -180,7 +188,7 @@ __global__ void __launch_bounds__(kPairThreads, 3) pair_scan_kernel(ScanArgument
 size_t pair_scan_bytes(const PairShape& shape) {
   size_t bytes = 0;
   with_pair_types(shape, [&](auto scalar, auto n, auto p) {
-    bytes = sizeof(PairScanShared<decltype(scalar), decltype(n)::value, decltype(p)::value>);
+    bytes = sizeof(PairScanShared<decltype(scalar), decltype(n)::value, decltype(p)::value, 1>);
     return cudaSuccess;
   });
   return bytes;
@@ -200,10 +208,19 @@ cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, cons
                                      state,
                                      static_cast<T*>(u),
                                      squares};
-    const dim3 grid(static_cast<unsigned>(shape.sequences() * shape.heads()),
-                    static_cast<unsigned>(shape.directions));
-    return launch(pair_scan_kernel<T, N, P>, grid, kPairThreads, sizeof(PairScanShared<T, N, P>), stream,
-                  arguments);
+    const auto launch_with = [&](auto heads) {
+      constexpr int kHeads = decltype(heads)::value;
+      const dim3 grid(static_cast<unsigned>(shape.sequences() * (shape.heads() / kHeads)),
+                      static_cast<unsigned>(shape.directions));
+      return launch(pair_scan_kernel<T, N, P, kHeads>, grid, kPairThreads * kHeads,
+                    sizeof(PairScanShared<T, N, P, kHeads>), stream, arguments);
+    };
+    // Two heads share the copies of B and C, where two such blocks fit on a multiprocessor.
+    size_t available = 0;
+    if (const cudaError_t error = shared_bytes_available(available); error != cudaSuccess) return error;
+    return shape.heads() % 2 == 0 && 2 * sizeof(PairScanShared<T, N, P, 2>) <= available
+               ? launch_with(std::integral_constant<int, 2>{})
+               : launch_with(std::integral_constant<int, 1>{});
   });
 }
 
