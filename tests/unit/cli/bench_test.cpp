@@ -100,7 +100,7 @@ TEST_F(BenchTest, TrainMeasuresAStep) {
 }
 
 TEST_F(BenchTest, CompareRunsPlainOperatorsAndTheBaselineBesides) {
-  for (const char* mode : {"network", "offline", "stream", "train"}) {
+  for (const char* mode : {"network", "stream"}) {
     const auto report = bench({"--mode", mode, "--compare", "--hop-ms", "50", "--lookahead-ms", "20"});
     const auto& results = report["results"];
     ASSERT_EQ(results.size(), 3u);
