@@ -23,8 +23,8 @@ struct Measurement {
 };
 
 /// Runs `work` to warm up (once on a CPU, three times on a GPU), then measures. The device is idle before and
-/// after each measured run. Stages come from the measured runs on a CPU, from a few more runs on a GPU, where
-/// they cost an event each.
+/// after each measured run. Stages come from the measured runs on a CPU; on a GPU from a few more runs, in
+/// which they cost an event each and CUDA graphs are off, so that their sum can exceed the time.
 Measurement measure(const BenchDevice& device, const RepeatPlan& plan, const std::function<void()>& work);
 
 }  // namespace bsm

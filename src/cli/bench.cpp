@@ -108,7 +108,8 @@ Command add_bench(CLI::App& program) {
       ->type_name("FILE");
   app->footer(
       "\"least\" is what the network's operations and bytes would take at the ceilings measured in the same "
-      "run: a product of large matrices, and copying memory.");
+      "run: a product of large matrices, and copying memory. On a GPU the stages are measured apart, "
+      "without CUDA graphs.");
   return {app, [arguments] { return run_bench_command(*arguments); }};
 }
 
