@@ -7,15 +7,26 @@
  * BSMamba2 network (arXiv 2508.14556). Both pads carry the same timestamps, the same number of samples as
  * came in, and add up to the input. Either pad may stay unlinked; no queues are needed behind them.
  *
+ * A model with more stems than the voice gives them on request, through pads `stem_0`, `stem_1`, ...; the
+ * property `stem-names` and the ids of the streams tell which is which. `vocals` and `instrumental` stay what
+ * they are.
+ *
  * The element takes 44.1 kHz mono or stereo float; put `audioconvert ! audioresample` in front. It reports
  * its delay (hop + look-ahead + STFT tail + time for one inference) in the LATENCY query; the property
  * `latency` bounds the first three. The model is loaded while going to PAUSED, with PROGRESS messages
  * `load-model` and `warm-up`; data waits. In live pipelines with video, give the video branch a queue of at
  * least the reported latency.
  *
+ * A live stream that is too fast for the machine passes unseparated until the element has caught up, with QOS
+ * messages and a WARNING (`overload-policy`). `bypass` does the same on demand. `vocals-gain`,
+ * `instrumental-gain` and `guide-level` can be moved by a #GstController; they are read at the stream time of
+ * the output.
+ *
  * Events keep their place between the samples. STREAM_COLLECTION events are dropped, since the pads carry new
  * streams; metas are dropped, since the contents change. Backward playback is not separated: the voice is
  * silent then and the instrumental is the input.
+ *
+ * #GstPreset names three settings: `low latency`, `balanced` (the defaults) and `quality` (for files).
  *
  * ## Example launch lines
  * |[

@@ -32,7 +32,8 @@ INSTANTIATE_TEST_SUITE_P(Lengths, FlowSizes,
                          ::testing::Values(Sizes{1, 1}, Sizes{440, 441}, Sizes{441, 441}, Sizes{2047, 64},
                                            Sizes{2048, 2048}, Sizes{kHop - 1, 1024}, Sizes{kHop, 1024},
                                            Sizes{kHop + 1, 1024}, Sizes{44100, 7}, Sizes{44100, 44100},
-                                           Sizes{88200, 1920}, Sizes{100003, 4410}, Sizes{600000, 600000}));
+                                           Sizes{88200, 1920}, Sizes{100003, 4410}, Sizes{600000, 600000},
+                                           Sizes{60 * 44100, 4410}));
 
 TEST_F(Flow, NoSamplesNoBuffers) {
   Stage stage;

@@ -1,6 +1,8 @@
 // Properties: defaults, ranges, when they may change; statistics and the device in use.
 #include "harness.h"
 
+#include <clocale>
+#include <cstdlib>
 #include <cstring>
 
 namespace bsm::test {
@@ -94,6 +96,28 @@ TEST_F(Properties, PresetsAreFoundAndLoad) {
     EXPECT_TRUE(g_param_value_defaults(spec, &value)) << name;
   }
   g_value_unset(&value);
+}
+
+// A host that writes numbers with a decimal comma: launch lines and presets still have points.
+TEST_F(Properties, LocaleOfTheHostDoesNotMatter) {
+  const std::string folder = ::testing::TempDir() + "bsm-locale";
+  g_mkdir_with_parents(folder.c_str(), 0700);
+  const std::string command = "localedef -f UTF-8 -i de_DE " + folder + "/de_DE.UTF-8 2>/dev/null";
+  if (!setlocale(LC_ALL, "de_DE.UTF-8")) {
+    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no localedef";
+    g_setenv("LOCPATH", folder.c_str(), TRUE);
+    if (!setlocale(LC_ALL, "de_DE.UTF-8")) GTEST_SKIP() << "no locale de_DE.UTF-8";
+  }
+  ASSERT_STREQ(localeconv()->decimal_point, ",");
+  const Owned<GstElement> element(gst_parse_launch(
+      "bsmamba2sep vocals-gain=0.25 guide-level=0.5 ! vocalremover level=0.75 name=r", nullptr));
+  const Owned<GstElement> remover(gst_bin_get_by_name(GST_BIN(element.get()), "r"));
+  EXPECT_EQ(get<gfloat>(remover.get(), "level"), 0.75F);
+  const Owned<GstElement> separator(GST_ELEMENT(gst_object_ref_sink(make_element({{"guide-level", "0.5"}}))));
+  EXPECT_EQ(get<gdouble>(separator.get(), "guide-level"), 0.5);
+  EXPECT_TRUE(gst_preset_load_preset(GST_PRESET(separator.get()), "low latency"));
+  EXPECT_EQ(get<guint64>(separator.get(), "latency"), 300 * GST_MSECOND);
+  setlocale(LC_ALL, "C");
 }
 
 TEST_F(Properties, ShareModelReachesTheEngine) {
