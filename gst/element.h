@@ -53,8 +53,10 @@ struct Priv {
   SinkState in;
   const std::shared_ptr<Controls> controls = std::make_shared<Controls>();
 
+  std::mutex pads_mutex;
+  std::array<GstPad*, kMaxPads> src{};  ///< requested ones come and go; guarded by pads_mutex
+
   // Guarded by the object lock.
-  std::array<GstPad*, kMaxPads> src{};  ///< requested ones come and go
   Settings settings;
   guint32 last_seek_seqnum = GST_SEQNUM_INVALID;
 
@@ -99,7 +101,7 @@ void start_task(Session* session, GstPad* pad);
 int pad_number(GstPad* pad);
 /// References to the source pads that there are.
 std::vector<PadPtr> source_pads(GstBsMamba2Sep* self);
-/// Makes one of them; the caller adds it to the element, and holds its object lock once others know it.
+/// Makes one of them; the caller adds it to the element, and holds pads_mutex once others know it.
 GstPad* make_source_pad(Priv* p, GstPadTemplate* pad_template, int number);
 GstPad* request_new_pad(GstElement* element, GstPadTemplate* pad_template, const gchar* name, const GstCaps*);
 void release_pad(GstElement* element, GstPad* pad);

@@ -137,10 +137,11 @@ void start_session(GstBsMamba2Sep* self) {
   p.in.start(snapshot);
   p.flow.reset();
   auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model_file, snapshot, p.controls);
-  GST_OBJECT_LOCK(self);
-  for (int stem = 0; stem < BSM_MAX_STEMS; ++stem)
-    if (p.src[static_cast<size_t>(kFirstStem + stem)]) session->request_stem(stem);
-  GST_OBJECT_UNLOCK(self);
+  {
+    const std::lock_guard pads_lock(p.pads_mutex);
+    for (int stem = 0; stem < BSM_MAX_STEMS; ++stem)
+      if (p.src[static_cast<size_t>(kFirstStem + stem)]) session->request_stem(stem);
+  }
   {
     const std::lock_guard lock(p.session_mutex);
     p.session = session;

@@ -25,10 +25,9 @@ int pad_number(GstPad* pad) { return GPOINTER_TO_INT(gst_pad_get_element_private
 
 std::vector<PadPtr> source_pads(GstBsMamba2Sep* self) {
   std::vector<PadPtr> pads;
-  GST_OBJECT_LOCK(self);
+  const std::lock_guard lock(priv(self).pads_mutex);
   for (GstPad* pad : priv(self).src)
     if (pad) pads.emplace_back(GST_PAD(gst_object_ref(pad)));
-  GST_OBJECT_UNLOCK(self);
   return pads;
 }
 
@@ -49,11 +48,13 @@ GstPad* request_new_pad(GstElement* element, GstPadTemplate* pad_template, const
   auto* self = reinterpret_cast<GstBsMamba2Sep*>(element);
   Priv& p = priv(self);
   const auto session = current_session(self);
-  GST_OBJECT_LOCK(self);
-  const int stem = wanted_stem(p, name);
-  const bool exists = stem >= 0 && (!session || session->request_stem(stem));
-  GstPad* pad = exists ? make_source_pad(&p, pad_template, kFirstStem + stem) : nullptr;
-  GST_OBJECT_UNLOCK(self);
+  GstPad* pad = nullptr;
+  {
+    const std::lock_guard lock(p.pads_mutex);
+    const int stem = wanted_stem(p, name);
+    const bool exists = stem >= 0 && (!session || session->request_stem(stem));
+    if (exists) pad = make_source_pad(&p, pad_template, kFirstStem + stem);
+  }
   if (!pad) {
     GST_WARNING_OBJECT(self, "there is no stem pad %s to be had", name ? name : "(any)");
     return nullptr;
@@ -75,9 +76,10 @@ void release_pad(GstElement* element, GstPad* pad) {
   priv(self).flow.set_present(number, false);
   gst_pad_set_active(pad, FALSE);
   if (const auto session = current_session(self)) session->release_stem(number - kFirstStem);
-  GST_OBJECT_LOCK(self);
-  priv(self).src[static_cast<size_t>(number)] = nullptr;
-  GST_OBJECT_UNLOCK(self);
+  {
+    const std::lock_guard lock(priv(self).pads_mutex);
+    priv(self).src[static_cast<size_t>(number)] = nullptr;
+  }
   gst_element_remove_pad(element, pad);
 }
 

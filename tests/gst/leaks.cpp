@@ -21,7 +21,7 @@ GstTracer* leaks_tracer() {
   return tracer;
 }
 
-/// Or is none of ours to judge: of messages the list of GStreamer 1.22 misses ends.
+/// Or is none of ours to judge: of some messages the list of GStreamer 1.22 misses the end.
 bool lives_with_the_process(const gchar* type_name) {
   static const char* const types[] = {
       "GstPlugin",    "GstRegistry",     "GstPadTemplate",           "GstSystemClock", "GstTaskPool",
@@ -44,26 +44,27 @@ void LeakTracker::start() {
   static_cast<void>(tracking);
   live();  // forgets what a test before left
   live_.clear();
+  balance_.clear();
 }
 
 const std::map<std::string, std::string>& LeakTracker::live() {
   GstStructure* activity = nullptr;
   g_signal_emit_by_name(leaks_tracer(), "activity-get-checkpoint", &activity);
-  // An address that was freed and taken again is in both lists; what was made last of all is made again.
-  std::map<std::string, int> balance;
+  // Kept from call to call: the tracer hands out its two lists one after the other, so that an end may come a
+  // call before its beginning.
   const auto count = [&](const char* list_name, int change) {
     const GValue* list = gst_structure_get_value(activity, list_name);
     for (guint i = 0; list && i < gst_value_list_get_size(list); ++i) {
       const GstStructure* object = gst_value_get_structure(gst_value_list_get_value(list, i));
       const std::string type = gst_structure_get_string(object, "type-name");
       const std::string address = gst_structure_get_string(object, "address");
-      balance[address] += change;
+      balance_[address] += change;
       if (change > 0 && !lives_with_the_process(type.c_str())) live_[address] = type;
     }
   };
   count("objects-created-list", 1);
   count("objects-removed-list", -1);
-  for (const auto& [address, made] : balance)
+  for (const auto& [address, made] : balance_)
     if (made <= 0) live_.erase(address);
   gst_structure_free(activity);
   return live_;

@@ -19,7 +19,8 @@ class LeakTracker {
   const std::map<std::string, std::string>& leaked();
 
  private:
-  std::map<std::string, std::string> live_;
+  std::map<std::string, std::string> live_;  ///< address, type
+  std::map<std::string, int> balance_;       ///< address, how often made minus how often freed
 };
 
 }  // namespace bsm::test
