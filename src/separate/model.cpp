@@ -1,6 +1,7 @@
 // Loading: file -> network -> device, with every failure as a sentence.
 #include "separate/model.h"
 
+#include <ATen/Context.h>
 #include <torch/nn/module.h>
 
 #include "core/error.h"
@@ -63,6 +64,8 @@ std::shared_ptr<const Model> make(const ModelOptions& options, const LoadProgres
     impl->device_name = impl->device.str();
     impl->precision = choose_precision(options.precision, impl->device);
     if (impl->device.is_cpu()) warn_of_slow_blas();
+    // Of the precisions only fp32 is concerned: factors keep 11 bits, sums 24, at several times the speed.
+    if (impl->device.is_cuda()) at::globalContext().setAllowTF32CuBLAS(true);
 
     impl->network = make_network();
     impl->parameters = parameter_count(impl->network);
