@@ -9,7 +9,7 @@ set -euo pipefail
 
 packages=(g++ meson ninja-build pkg-config
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-  libtorch-dev libopenblas0-pthread libfftw3-dev libsndfile1-dev libsoxr-dev nlohmann-json3-dev libcli11-dev)
+  libtorch-dev libgloo-dev libopenblas0-pthread libfftw3-dev libsndfile1-dev libsoxr-dev nlohmann-json3-dev libcli11-dev)
 [ "${1:-}" = --tests ] && packages+=(libgtest-dev libgmock-dev python3-gi gir1.2-gstreamer-1.0)
 
 missing=()

@@ -2,9 +2,12 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 #include <memory>
+#include <string>
 
 #include "cli/command.h"
+#include "cli/rank_processes.h"
 #include "cli/terminal.h"
 #include "separate/model.h"
 #include "train/train.h"
@@ -34,10 +37,28 @@ int run_train(TrainOptions options) {
   return kExitOk;
 }
 
+/// One of several processes. The first one's errors go to main(); the others name themselves, and do not
+/// repeat what another has said.
+int run_rank(const TrainOptions& options) {
+  if (options.ranks.rank == 0) return run_train(options);
+  try {
+    train(options);
+    return kExitOk;
+  } catch (const std::exception& error) {
+    const auto* own = dynamic_cast<const Error*>(&error);
+    if (!own || own->code() != ErrorCode::kCancelled)
+      print_message("process " + std::to_string(options.ranks.rank + 1) + " of " +
+                    std::to_string(options.ranks.count) + ": " + error.what());
+    return kExitFailed;
+  }
+}
+
 }  // namespace
 
 Command add_train(CLI::App& program) {
   auto options = std::make_shared<TrainOptions>();
+  auto gpus = std::make_shared<int>(1);
+  auto rank = std::make_shared<std::string>();
   CLI::App* app = program.add_subcommand("train", "Train a model");
   app->add_option("--data", options->data_dir,
                   "Training audio (DIR/train when that exists): song folders with vocals.* and "
@@ -83,6 +104,13 @@ Command add_train(CLI::App& program) {
   app->add_option("--device", options->device,
                   "auto (a GPU if there is one), cpu, cuda, cuda:N [default: auto]")
       ->type_name("DEVICE");
+  app->add_option(
+         "--gpus", *gpus,
+         "Train on the first N GPUs (with --device cpu: in N processes), each with a batch of its own: "
+         "the configuration's batch is per GPU [default: 1]")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  app->add_option("--rank", *rank)->group("");  // of a process that --gpus has started
   app->add_option("--decode-threads", options->decode_threads,
                   "Threads that decode the audio at the start [default: 0 = one per processor]")
       ->check(CLI::Range(0, 1024))
@@ -90,7 +118,13 @@ Command add_train(CLI::App& program) {
   app->footer(
       "Ctrl-C saves the state and stops; the same command with --resume continues where it was.\n"
       "Files that appear in the training and in the validation audio are an error.");
-  return {app, [options] { return run_train(*options); }};
+  return {app, [options, gpus, rank] {
+            if (!rank->empty()) {
+              options->ranks = parse_rank(*rank);
+              return run_rank(*options);
+            }
+            return *gpus > 1 ? run_rank_processes(*gpus) : run_train(*options);
+          }};
 }
 
 }  // namespace bsm

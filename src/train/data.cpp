@@ -1,5 +1,7 @@
 #include "train/data.h"
 
+#include <torch/torch.h>
+
 #include <cstdio>
 #include <filesystem>
 
@@ -47,6 +49,22 @@ TrainingData load_training_data(const TrainOptions& options, const RunConfig& co
       data.validation.size());
   say(text);
   return data;
+}
+
+void share_training_data(TrainingData& data, const RankLink& link, Ranks& ranks,
+                         const torch::Device& device) {
+  if (link.count() == 1) return;
+  std::vector<int64_t> numbers;
+  if (link.is_first()) numbers = to_numbers(data.index);
+  numbers.resize(link.from_first(numbers.size()));
+  const torch::Tensor index = torch::tensor(numbers, torch::kLong).to(device);
+  ranks.copy_from_first(index);
+  if (!link.is_first()) {
+    const torch::Tensor host = index.to(torch::kCPU);
+    data.index = from_numbers({host.data_ptr<int64_t>(), host.data_ptr<int64_t>() + host.numel()});
+    data.packed = torch::empty({data.index.packed_frames}, torch::TensorOptions(torch::kInt).device(device));
+  }
+  ranks.copy_from_first(data.packed);
 }
 
 }  // namespace bsm

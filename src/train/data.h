@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "train/config.h"
+#include "train/ranks.h"
 #include "train/track_index.h"
 #include "train/train.h"
 #include "train/validation.h"
@@ -25,5 +26,8 @@ struct TrainingData {
 TrainingData load_training_data(const TrainOptions& options, const RunConfig& config,
                                 const torch::Device& device,
                                 const std::function<void(const std::string&)>& say);
+
+/// Copies the first process's training audio, not its validation songs, to the devices of the others.
+void share_training_data(TrainingData& data, const RankLink& link, Ranks& ranks, const torch::Device& device);
 
 }  // namespace bsm

@@ -7,8 +7,9 @@
 
 namespace bsm {
 
-/// auto (the first GPU if there is one), cpu, cuda, cuda:N. Throws Error: kSettings (unknown), kNotFound (no
-/// such GPU).
-torch::Device choose_device(const std::string& name);
+/// auto (a GPU if there is one), cpu, cuda, cuda:N; of `count` processes, number `rank` gets GPU `rank`.
+/// Throws Error: kSettings (unknown, or one GPU for several processes), kNotFound (no such GPU, fewer GPUs
+/// than processes).
+torch::Device choose_device(const std::string& name, int rank = 0, int count = 1);
 
 }  // namespace bsm

@@ -22,6 +22,12 @@ std::vector<double> running_sums(const std::vector<IndexedTrack>& tracks) {
 struct BatchSampler::Random {
   std::mt19937_64 engine;
 
+  /// The stream of one mixture.
+  void start(uint64_t seed, uint64_t mixture) {
+    std::seed_seq words{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
+                        static_cast<uint32_t>(mixture), static_cast<uint32_t>(mixture >> 32)};
+    engine.seed(words);
+  }
   double unit() { return static_cast<double>(engine() >> 11) * 0x1p-53; }  // [0, 1)
   double in(const Range& range) { return range.low + (range.high - range.low) * unit(); }
   double in(double low, double high) { return low + (high - low) * unit(); }
@@ -111,10 +117,8 @@ MixtureDraw BatchSampler::draw_mixture(Random& random) const {
   return mixture;
 }
 
-BatchDraw BatchSampler::draw(uint64_t seed, int64_t pass, int batch) const {
-  std::seed_seq words{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
-                      static_cast<uint32_t>(pass), static_cast<uint32_t>(pass >> 32)};
-  Random random{std::mt19937_64(words)};
+BatchDraw BatchSampler::draw(uint64_t seed, int64_t first, int batch) const {
+  Random random;
   BatchDraw draw;
   draw.sources.resize(static_cast<size_t>(2) * batch);
   std::vector<SourceDraw> stacked;
@@ -140,6 +144,7 @@ BatchDraw BatchSampler::draw(uint64_t seed, int64_t pass, int batch) const {
   };
 
   for (int b = 0; b < batch; ++b) {
+    random.start(seed, static_cast<uint64_t>(first + b));
     draw.mixtures.push_back(draw_mixture(random));
     SourceDraw& voice = draw.sources[b];
     SourceDraw& band = draw.sources[batch + b];

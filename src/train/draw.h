@@ -1,5 +1,6 @@
-// Every random choice of one batch, made on the CPU from (seed, step): batch k is the same in every run,
-// whatever was drawn before it, which is what makes resuming exact.
+// Every random choice of a mixture, made on the CPU from (seed, number of the mixture): mixture k of a
+// training is the same in every run, whatever was drawn before it and whichever process draws it. That makes
+// resuming exact, and several processes equal to one with their batches together.
 #pragma once
 
 #include <array>
@@ -67,8 +68,8 @@ class BatchSampler {
   /// `index` must outlive the sampler. Output crops are `segment_samples` long.
   BatchSampler(const TrackIndex& index, const AugmentConfig& augment, int64_t segment_samples);
 
-  /// The batch of forward pass `pass` (steps times accumulation) of a training with that seed.
-  BatchDraw draw(uint64_t seed, int64_t pass, int batch) const;
+  /// Mixtures first .. first + batch - 1 of the endless sequence of a training with that seed.
+  BatchDraw draw(uint64_t seed, int64_t first, int batch) const;
 
  private:
   struct Random;

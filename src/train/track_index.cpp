@@ -83,4 +83,44 @@ double sounding_fraction(const IndexedTrack& track, int sample_rate_hz, int64_t 
   return std::min(1.0, static_cast<double>(sounding) / static_cast<double>(touched));
 }
 
+std::vector<int64_t> to_numbers(const TrackIndex& index) {
+  std::vector<int64_t> numbers{index.sample_rate_hz, index.packed_frames};
+  for (const auto* tracks : {&index.vocals, &index.instrumental}) {
+    numbers.push_back(static_cast<int64_t>(tracks->size()));
+    for (const IndexedTrack& track : *tracks) {
+      numbers.insert(numbers.end(), {track.first, track.frames, track.song,
+                                     static_cast<int64_t>(track.sounding_before.size())});
+      numbers.insert(numbers.end(), track.sounding_before.begin(), track.sounding_before.end());
+    }
+  }
+  numbers.push_back(static_cast<int64_t>(index.songs.size()));
+  for (const auto& [vocals, instrumental] : index.songs)
+    numbers.insert(numbers.end(), {vocals, instrumental});
+  return numbers;
+}
+
+TrackIndex from_numbers(const std::vector<int64_t>& numbers) {
+  auto next = numbers.begin();
+  TrackIndex index;
+  index.sample_rate_hz = static_cast<int>(*next++);
+  index.packed_frames = *next++;
+  for (auto* tracks : {&index.vocals, &index.instrumental}) {
+    tracks->resize(static_cast<size_t>(*next++));
+    for (IndexedTrack& track : *tracks) {
+      track.first = *next++;
+      track.frames = *next++;
+      track.song = static_cast<int>(*next++);
+      const int64_t windows = *next++;
+      track.sounding_before.assign(next, next + windows);
+      next += windows;
+    }
+  }
+  index.songs.resize(static_cast<size_t>(*next++));
+  for (auto& [vocals, instrumental] : index.songs) {
+    vocals = static_cast<int>(*next++);
+    instrumental = static_cast<int>(*next++);
+  }
+  return index;
+}
+
 }  // namespace bsm

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "train/decode.h"
@@ -23,6 +24,7 @@ struct IndexedTrack {
   int song = -1;
   /// Sounding windows before window w, for w = 0..number of windows.
   std::vector<int32_t> sounding_before;
+  bool operator==(const IndexedTrack&) const = default;
 };
 
 struct TrackIndex {
@@ -35,6 +37,7 @@ struct TrackIndex {
 
   double vocals_s() const;
   double instrumental_s() const;
+  bool operator==(const TrackIndex&) const = default;
 };
 
 /// Samples of one sounding window.
@@ -46,5 +49,9 @@ TrackIndex index_tracks(const std::vector<DecodedTrack>& tracks, int sample_rate
 
 /// The part of the windows that touch [start, start + length) (of the track, in samples) that sound.
 double sounding_fraction(const IndexedTrack& track, int sample_rate_hz, int64_t start, int64_t length);
+
+/// The index as numbers, for another process, and back.
+std::vector<int64_t> to_numbers(const TrackIndex& index);
+TrackIndex from_numbers(const std::vector<int64_t>& numbers);
 
 }  // namespace bsm

@@ -18,6 +18,7 @@
 #include "train/device.h"
 #include "train/loss.h"
 #include "train/progress.h"
+#include "train/ranks.h"
 #include "train/run_state.h"
 #include "train/schedule.h"
 #include "train/time_budget.h"
@@ -30,27 +31,24 @@ std::string file_in(const std::string& dir, const char* name) { return (fs::path
 
 class Trainer {
  public:
-  explicit Trainer(const TrainOptions& options)
+  Trainer(const TrainOptions& options, const RankLink& link)
       : options_(options),
         time_(options),
         config_(RunConfig::load(options.config_file)),
-        device_(choose_device(options.device)) {
+        link_(link),
+        device_(choose_device(options.device, link.rank(), link.count())),
+        current_device_(device_) {
     if (options.steps > 0) config_.training.steps = options.steps;
-    if (options.resume && !options.init_file.empty())
-      throw Error(ErrorCode::kSettings, "Give a file to start from or resume, not both.");
-    std::error_code error;
-    fs::create_directories(options.out_dir, error);
-    if (error)
-      throw Error(ErrorCode::kOpenWrite,
-                  "The output folder " + options.out_dir + " cannot be made: " + error.message() + ".");
-    const std::string state_file = file_in(options.out_dir, "state.safetensors");
-    if (!options.resume && fs::exists(state_file))
-      throw Error(ErrorCode::kSettings, "The output folder " + options.out_dir +
-                                            " holds a training already "
-                                            "(state.safetensors); resume it or give another folder.");
     log_.emplace(options.report);
-    TrainingData data =
-        load_training_data(options, config_, device_, [this](const auto& line) { log_->say(line); });
+    TrainingData data;
+    if (link_.is_first()) {
+      prepare_out_dir();
+      data = load_training_data(options, config_, device_, [this](const auto& line) { log_->say(line); });
+    }
+    make_network();
+    if (link_.is_first()) link_.wait_for_first();  // nothing was wrong: the others begin
+    ranks_.emplace(link_, device_);
+    share_training_data(data, link_, *ranks_, device_);
     index_ = std::move(data.index);
     segment_samples_ = std::llround(config_.training.segment_s * config_.model.sample_rate_hz);
     assembler_.emplace(data.packed, config_.training.augment, index_.sample_rate_hz, segment_samples_);
@@ -58,8 +56,7 @@ class Trainer {
     validator_.emplace(std::move(data.validation), config_.training.validate_window_s, config_.training.batch,
                        device_);
     transform_.emplace(config_.model.stft, device_);
-    make_network(state_file);
-    log_->open(options.out_dir, state_.step);
+    if (link_.is_first()) log_->open(options.out_dir, state_.step);
     loss_sum_ = torch::zeros({}, torch::TensorOptions(torch::kFloat).device(device_));
   }
 
@@ -73,22 +70,54 @@ class Trainer {
     bool stopped = false;
     while (state_.step < last_step && !stopped) {
       make_step();
-      stopped = signals.raised() || time_.is_over();
+      const Orders orders = link_.from_first(link_.is_first() ? give_orders(signals.raised()) : Orders{});
+      state_.schedule_done = orders.schedule_done;
+      stopped = orders.stop;
       const bool last = state_.step == last_step || stopped;
-      if (!last && state_.step % t.validate_every_steps == 0) validate_and_save_models();
+      const bool validates = !last && state_.step % t.validate_every_steps == 0;
+      const bool saves = !last && orders.save;
+      if (validates && link_.is_first()) validate_and_save_models();
       if (state_.step % t.report_every_steps == 0 || last) report();
-      if (!last && time_.elapsed_s() - last_save_s_ > t.save_every_minutes * 60) save();
+      if (saves && link_.is_first()) save();
+      if (validates || saves) link_.wait_for_first();
     }
     const bool interrupted = stopped && !schedule_has_ended();
-    save();  // first of all: whoever ends this run early may not wait for the scores
-    validate_and_save_models();
-    write_state();
-    say_result();
+    if (link_.is_first()) {
+      save();  // first of all: whoever ends this run early may not wait for the scores
+      validate_and_save_models();
+      write_state();
+      say_result();
+    }
+    link_.wait_for_first();
+    ranks_->leave();
     return {state_.step, last_loss_, trained_s(), state_.last_usdr_db, state_.best_usdr_db, interrupted};
   }
 
  private:
-  void make_network(const std::string& state_file) {
+  /// What the first process decides after a step, for all.
+  struct Orders {
+    double schedule_done = 0;
+    bool stop = false;
+    bool save = false;
+  };
+
+  std::string state_file() const { return file_in(options_.out_dir, "state.safetensors"); }
+
+  void prepare_out_dir() {
+    if (options_.resume && !options_.init_file.empty())
+      throw Error(ErrorCode::kSettings, "Give a file to start from or resume, not both.");
+    std::error_code error;
+    fs::create_directories(options_.out_dir, error);
+    if (error)
+      throw Error(ErrorCode::kOpenWrite,
+                  "The output folder " + options_.out_dir + " cannot be made: " + error.message() + ".");
+    if (!options_.resume && fs::exists(state_file()))
+      throw Error(ErrorCode::kSettings, "The output folder " + options_.out_dir +
+                                            " holds a training already "
+                                            "(state.safetensors); resume it or give another folder.");
+  }
+
+  void make_network() {
     torch::manual_seed(config_.training.seed);
     network_ = SeparationNetwork(config_.model);
     if (!options_.init_file.empty()) {
@@ -103,7 +132,7 @@ class Trainer {
     }
     network_->train();
     parameters_.emplace(*network_);
-    if (options_.resume) state_ = load_state(state_file, *parameters_, config_);
+    if (options_.resume) state_ = load_state(state_file(), *parameters_, config_);
     trained_before_s_ = state_.trained_s;
     char text[160];
     std::snprintf(text, sizeof(text), "model: %.2f million parameters on %s; from step %lld",
@@ -114,33 +143,50 @@ class Trainer {
 
   void make_step() {
     const TrainingConfig& t = config_.training;
-    torch::manual_seed(t.seed * 1000003 + static_cast<uint64_t>(state_.step));  // dropout of the baseline
+    const int64_t ranks = link_.count();
+    torch::manual_seed((t.seed * 1000003 + static_cast<uint64_t>(state_.step)) *
+                           static_cast<uint64_t>(ranks) +
+                       static_cast<uint64_t>(link_.rank()));  // dropout of the baseline
     parameters_->zero_grad();
     for (int pass = 0; pass < t.accumulate; ++pass) {
-      const BatchDraw draw = sampler_->draw(t.seed, state_.step * t.accumulate + pass, t.batch);
+      const int64_t batch_number = (state_.step * t.accumulate + pass) * ranks + link_.rank();
+      const BatchDraw draw = sampler_->draw(t.seed, batch_number * t.batch, t.batch);
       const TrainingBatch batch = assembler_->assemble(draw);
       const torch::Tensor estimate = separate_waves(network_, *transform_, batch.mixture);
       const torch::Tensor loss = separation_loss(estimate, batch.vocals) / t.accumulate;
       loss.backward();
       loss_sum_ += loss.detach();
     }
+    ranks_->average(parameters_->gradients);
     learning_rate_ = learning_rate_at(state_.step, state_.schedule_done, t);
     parameters_->step(learning_rate_, {t.betas, 1e-8, t.weight_decay, t.clip, t.ema});
-    const double now_s = time_.elapsed_s();
-    if (state_.step >= t.warmup_steps) {
-      state_.schedule_done =
-          time_.schedule_is_timed()
-              ? advance_schedule(state_.schedule_done, now_s - scheduled_until_s_,
-                                 time_.schedule_end_s() - scheduled_until_s_)
-              : advance_schedule(state_.schedule_done, 1, static_cast<double>(t.steps - state_.step));
-    }
-    scheduled_until_s_ = now_s;
     ++state_.step;
     ++interval_steps_;
   }
 
+  /// After a step, by the first process, whose clock counts for all.
+  Orders give_orders(bool stop_signal) {
+    const TrainingConfig& t = config_.training;
+    const double now_s = time_.elapsed_s();
+    Orders orders;
+    orders.schedule_done = state_.schedule_done;
+    if (state_.step > t.warmup_steps) {
+      orders.schedule_done =
+          time_.schedule_is_timed()
+              ? advance_schedule(state_.schedule_done, now_s - scheduled_until_s_,
+                                 time_.schedule_end_s() - scheduled_until_s_)
+              : advance_schedule(state_.schedule_done, 1, static_cast<double>(t.steps - (state_.step - 1)));
+    }
+    scheduled_until_s_ = now_s;
+    orders.stop = stop_signal || time_.is_over();
+    orders.save = now_s - last_save_s_ > t.save_every_minutes * 60;
+    return orders;
+  }
+
+  /// By all processes, for the loss is the mean of all.
   void report() {
     const TrainingConfig& t = config_.training;
+    ranks_->average(loss_sum_);
     ProgressRow row;
     row.step = state_.step;
     row.steps = t.steps;
@@ -151,8 +197,8 @@ class Trainer {
     row.learning_rate = learning_rate_;
     row.skipped_steps = parameters_->skipped().item<double>();
     const double interval_s = time_.elapsed_s() - interval_start_s_ - interval_pause_s_;
-    row.audio_s_per_s =
-        t.segment_s * t.batch * t.accumulate * static_cast<double>(interval_steps_) / interval_s;
+    row.audio_s_per_s = t.segment_s * t.batch * t.accumulate * link_.count() *
+                        static_cast<double>(interval_steps_) / interval_s;
     row.vocals_usdr_db = state_.last_usdr_db;
     row.instrumental_usdr_db = instrumental_usdr_db_;
     row.trained_s = trained_s();
@@ -163,8 +209,8 @@ class Trainer {
       row.steps = state_.step + std::llround(row.left_s / step_s);
     }
     row.left_s = std::min(row.left_s, std::max(0.0, time_.stop_at_s() - time_.elapsed_s()));
-    log_->add(row);
-    if (row.skipped_steps - skipped_before_ >= static_cast<double>(interval_steps_))
+    if (link_.is_first()) log_->add(row);
+    if (link_.is_first() && row.skipped_steps - skipped_before_ >= static_cast<double>(interval_steps_))
       throw Error(ErrorCode::kFailed,
                   "No gradient of the last " + std::to_string(interval_steps_) +
                       " steps was finite; lower the learning rate, or resume from an older state.");
@@ -215,7 +261,7 @@ class Trainer {
 
   void write_state() {
     state_.trained_s = trained_s();
-    save_state(file_in(options_.out_dir, "state.safetensors"), state_, *parameters_, config_);
+    save_state(state_file(), state_, *parameters_, config_);
   }
 
   /// The state to resume from, and the moving average of this moment as last.safetensors.
@@ -245,7 +291,10 @@ class Trainer {
   TrainOptions options_;
   TimeBudget time_;
   RunConfig config_;
+  const RankLink& link_;
   torch::Device device_;
+  c10::DeviceGuard current_device_;  // of this thread, for what launches without naming one
+  std::optional<Ranks> ranks_;
   std::optional<ProgressLog> log_;
   TrackIndex index_;
   int64_t segment_samples_ = 0;
@@ -275,8 +324,14 @@ class Trainer {
 }  // namespace
 
 TrainSummary train(const TrainOptions& options) {
+  const RankLink link(options.ranks);
+  TrainOptions own = options;
+  if (!link.is_first()) {
+    own.report = [](const std::string&) {};
+    link.wait_for_first();
+  }
   try {
-    return Trainer(options).run();
+    return Trainer(own, link).run();
   } catch (const c10::OutOfMemoryError& error) {
     throw Error(ErrorCode::kOutOfMemory,
                 std::string("The device's memory is full; lower training.batch (and raise "

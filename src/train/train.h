@@ -7,6 +7,8 @@
 #include <functional>
 #include <string>
 
+#include "train/rank_link.h"
+
 namespace bsm {
 
 struct TrainOptions {
@@ -31,6 +33,9 @@ struct TrainOptions {
   int64_t stop_after_steps =
       0;                   ///< ends this run once that many optimizer steps were made in all; 0: at `steps`
   int decode_threads = 0;  ///< 0: one per processor
+  /// This process among those that train together. All get the same options; the first alone reads the audio,
+  /// validates, writes and reports.
+  RankOptions ranks;
   /// Seconds from any fixed moment on; empty: the steady clock. For tests.
   std::function<double()> clock;
   /// Receives each progress line; empty: standard output.
@@ -47,7 +52,8 @@ struct TrainSummary {
 };
 
 /// Runs until the configured steps, `minutes`, SIGINT or SIGTERM (the last three end in a saved state that
-/// `resume` continues). Throws Error: kSettings, kNotFound, kOpenRead, kOpenWrite, kWrongType.
+/// `resume` continues). Throws Error: kSettings, kNotFound, kOpenRead, kOpenWrite, kWrongType, kLibrary,
+/// kCancelled (another process of this training ended).
 TrainSummary train(const TrainOptions& options);
 
 }  // namespace bsm

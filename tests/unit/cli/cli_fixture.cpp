@@ -1,8 +1,10 @@
 #include "cli_fixture.h"
 
+#include <fcntl.h>
 #include <glib.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,6 +33,13 @@ std::vector<gchar*> argument_vector(const std::vector<std::string>& arguments) {
 void restore_signals(gpointer) {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
+}
+
+/// Likewise, with the output in the file descriptor that `output` points to.
+void restore_signals_redirect(gpointer output) {
+  restore_signals(nullptr);
+  dup2(*static_cast<int*>(output), STDOUT_FILENO);
+  dup2(*static_cast<int*>(output), STDERR_FILENO);
 }
 
 int exit_status(int wait_status) {
@@ -71,12 +80,15 @@ Result run_process(const std::vector<std::string>& arguments,
   return result;
 }
 
-int start_program(const std::vector<std::string>& arguments) {
+int start_program(const std::vector<std::string>& arguments, const std::string& output_file) {
   GPid process = 0;
   GError* error = nullptr;
   auto vector = argument_vector(arguments);
-  g_spawn_async(nullptr, vector.data(), nullptr, G_SPAWN_DO_NOT_REAP_CHILD, restore_signals, nullptr,
-                &process, &error);
+  int output =
+      output_file.empty() ? -1 : open(output_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  g_spawn_async(nullptr, vector.data(), nullptr, G_SPAWN_DO_NOT_REAP_CHILD,
+                output < 0 ? restore_signals : restore_signals_redirect, &output, &process, &error);
+  if (output >= 0) close(output);
   if (error != nullptr) throw std::runtime_error(error->message);
   return process;
 }

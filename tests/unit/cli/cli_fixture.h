@@ -28,8 +28,8 @@ Result run_program(const std::vector<std::string>& arguments);
 Result run_process(const std::vector<std::string>& arguments,
                    const std::map<std::string, std::string>& environment = {});
 
-/// Starts the program without waiting; its output goes to the test's. Returns its process id.
-int start_program(const std::vector<std::string>& arguments);
+/// Starts the program without waiting; its output goes to the test's, or to a file. Returns its process id.
+int start_program(const std::vector<std::string>& arguments, const std::string& output_file = "");
 
 /// Waits for it; status as in Result.
 int wait_for(int process);

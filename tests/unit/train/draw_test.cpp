@@ -28,7 +28,7 @@ struct Drawn : testing::Test {
   TrackIndex index = index_tracks(tracks(), kRate_hz);
   AugmentConfig augment;
   BatchDraw draw(int64_t pass, int batch = 64, uint64_t seed = 5) const {
-    return BatchSampler(index, augment, kSegment).draw(seed, pass, batch);
+    return BatchSampler(index, augment, kSegment).draw(seed, pass * batch, batch);
   }
 };
 
@@ -54,6 +54,8 @@ TEST_F(Drawn, IndexKnowsPlacesAndSongs) {
   EXPECT_NEAR(sounding_fraction(index.vocals[1], kRate_hz, 0, 100000), 0.52, 0.03);  // ends after 50000
 }
 
+TEST_F(Drawn, IndexTravelsAsNumbers) { EXPECT_EQ(from_numbers(to_numbers(index)), index); }
+
 TEST_F(Drawn, EmptyPoolIsAnError) {
   EXPECT_THROW(index_tracks({to_track(sine(440, 0.5, 1000), StemRole::kVocals)}, kRate_hz), Error);
   EXPECT_THROW(index_tracks({to_track(sine(440, 0.5, 1000), StemRole::kInstrumental)}, kRate_hz), Error);
@@ -63,6 +65,16 @@ TEST_F(Drawn, DependsOnSeedAndPassAlone) {
   EXPECT_TRUE(same(draw(3), draw(3)));
   EXPECT_FALSE(same(draw(3), draw(4)));
   EXPECT_FALSE(same(draw(3), draw(3, 64, 6)));
+}
+
+TEST_F(Drawn, SmallerBatchesAreSlicesOfALargerOne) {
+  augment.stack_vocals_p = augment.stack_instrumental_p = 0;  // their sources stand behind the others
+  const BatchDraw whole = draw(2, 8), half = draw(5, 4);      // mixtures 16..23, 20..23
+  for (int b = 0; b < 4; ++b) {
+    EXPECT_EQ(half.mixtures[b].vocals_db, whole.mixtures[4 + b].vocals_db);
+    EXPECT_EQ(half.sources[b].start, whole.sources[4 + b].start);
+    EXPECT_EQ(half.sources[4 + b].start, whole.sources[12 + b].start);
+  }
 }
 
 TEST_F(Drawn, CropsStayInsideTheirTracksAndStartsAreWholeAtSpeedOne) {

@@ -14,6 +14,7 @@
 #include "io/safetensors.h"
 #include "nn/weights.h"
 #include "train/config.h"
+#include "train/device.h"
 #include "train/progress.h"
 #include "train/train.h"
 #include "train/validation.h"
@@ -303,6 +304,20 @@ TEST_F(Run, RefusesWhatCannotWork) {
   EXPECT_EQ(code(o), ErrorCode::kSettings) << "the state of another model must not be resumed";
   fs::copy_file(root / "data/valid/song/vocals.wav", root / "data/vocals/renamed.wav");
   EXPECT_EQ(code(options("e")), ErrorCode::kSettings) << "training on validation audio must be refused";
+}
+
+TEST(Device, SeveralProcessesNeedAGpuEach) {
+  const auto code = [](const char* name, int rank, int count) {
+    try {
+      choose_device(name, rank, count);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kCancelled;  // no error
+  };
+  EXPECT_EQ(code("cpu", 1, 2), ErrorCode::kCancelled);
+  EXPECT_EQ(code("cuda:0", 0, 2), ErrorCode::kSettings);
+  EXPECT_EQ(code("cuda", 0, 1000), ErrorCode::kNotFound) << "the first process sees what the last would lack";
 }
 
 TEST(Validation, WindowsJoinWithoutSeams) {
