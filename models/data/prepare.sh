@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Makes the training folder of the shipped models out of the open audio it was trained on.
 #
-#   models/data/prepare.sh OPEN_AUDIO OUT [BAND_TRACKS] [SUNG_SECONDS] [SPEECH_SONG_SECONDS]
+#   models/data/prepare.sh OPEN_AUDIO OUT [BAND_SEEDS] [SUNG_SECONDS] [SPOKEN_SECONDS]
 #
 # OPEN_AUDIO holds voices/ (syllables: *.ogg and *.tsv) and train/instrumental/ (free music), as SOURCES.tsv lists them; recorded
 # voices of free games and learning programs come from Debian's packages (speech.py). OUT/instrumental gets the free music, but not
-# heldout-files.txt (see heldout.sh), and rendered bands (default 48 of 150 s, seed 11); OUT/vocals gets singing rendered from the
-# five sung voices (default 3000 s each, seed 21) and from some forty spoken ones (default 450 s each, seed 22), and the speech as it is.
-# About 45 minutes of one core, less on several; the result is the same each time.
+# heldout-files.txt (see heldout.sh), and rendered bands (five of 150 s for each seed from 100 on, default 64 seeds); OUT/vocals gets
+# singing rendered from the five sung voices (default 3000 s each, seed 21) and from some forty spoken ones (default 750 s each, seed
+# 22), and the speech as it is. Some three hours of one core, as much less as there are cores; the result is the same each time.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-audio=$(realpath "$1") out=$(mkdir -p "$2" && realpath "$2") tracks=${3:-48} sung_s=${4:-3000} spoken_s=${5:-450}
+audio=$(realpath "$1") out=$(mkdir -p "$2" && realpath "$2") seeds=${3:-64} sung_s=${4:-3000} spoken_s=${5:-750}
 font=/usr/share/sounds/sf2/FluidR3_GM.sf2
 for need in fluidsynth sox "$font"; do
   command -v "$need" >/dev/null || [ -r "$need" ] || {
@@ -27,13 +27,13 @@ for package in hedgewars-data klettres-data tuxpaint-stamps-default; do
 done
 /usr/bin/python3 "$here/speech.py" "$work" "$work/voices" "$work/speech" 31
 
-/usr/bin/python3 "$here/band.py" "$font" "$work/bands" "$tracks" 150 11
+seq 100 $((99 + seeds)) | xargs -P "$(nproc)" -I '{}' /usr/bin/python3 "$here/band.py" "$font" "$work/bands" 5 150 '{}'
 /usr/bin/python3 "$here/sing.py" "$audio/voices" "$work/singing" "$sung_s" 21 "$(nproc)"
 /usr/bin/python3 "$here/sing.py" "$work/voices" "$work/singing" "$spoken_s" 22 "$(nproc)"
 
 mkdir -p "$out/instrumental" "$out/vocals"
 cp "$audio"/train/instrumental/*.ogg "$out/instrumental/"
 (cd "$out/instrumental" && xargs rm -f < "$here/heldout-files.txt")
-for file in "$work"/bands/*.flac; do sox "$file" -C 2 "$out/instrumental/$(basename "${file%.flac}").ogg"; done
+mv "$work"/bands/*.flac "$out/instrumental/"
 mv "$work"/singing/*.flac "$work"/speech/*.flac "$out/vocals/"
 du -sh "$out"
