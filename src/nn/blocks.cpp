@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "nn/cpu/pair_cpu.h"
 #include "nn/cuda/pair_cuda.h"
 #include "nn/pair_weights.h"
 #include "nn/stages.h"
@@ -108,8 +109,13 @@ class Mamba2PairBlock : public AxisBlock {
     const int64_t B = x.size(0), T = x.size(1), K = x.size(2);
     const Tensor sequences =
         axis_ == Axis::kTime ? x.view({B, T, K, dim_}) : x.view({B * T, K, 1, dim_});  // [outer, L, inner, D]
-    if (inference && prepared_cuda_ && mixer_backend() == MixerBackend::kAuto)
-      return pair_block_cuda(sequences, *prepared_cuda_, state, state_at).view(x.sizes());
+    if (inference && mixer_backend() == MixerBackend::kAuto) {
+      if (prepared_cuda_) return pair_block_cuda(sequences, *prepared_cuda_, state, state_at).view(x.sizes());
+      if (prepared_cpu_) {
+        pair_block_cpu(sequences, *prepared_cpu_, state, state_at);
+        return x;
+      }
+    }
     return plain(sequences, inference && prepared_ ? *prepared_ : fold(dtype_), state, state_at)
         .view(x.sizes());
   }
@@ -121,18 +127,25 @@ class Mamba2PairBlock : public AxisBlock {
 
   void prepare_inference() override {
     torch::NoGradGuard no_grad;
+    discard_prepared();
+    if (mixer_backend() == MixerBackend::kAuto) {
+      const PairWeights exact = fold(torch::kFloat32);
+      prepared_cuda_ = prepare_pair_cuda(exact, sizes_, dtype_);
+      prepared_cpu_ = prepare_pair_cpu(exact, sizes_, dtype_);
+      if (prepared_cuda_ || prepared_cpu_) return;
+    }
     PairWeights folded = fold(dtype_);
     for (MixerWeights* core : {&folded.core_f, &folded.core_b})
       for (Tensor* tensor :
            {&core->conv_weight, &core->conv_bias, &core->dt_bias, &core->A_log, &core->D, &core->norm_weight})
         if (tensor->defined()) *tensor = tensor->detach().contiguous();
     prepared_ = std::move(folded);
-    prepared_cuda_ = prepare_pair_cuda(fold(torch::kFloat32), sizes_, dtype_);
   }
 
   void discard_prepared() override {
     prepared_.reset();
     prepared_cuda_.reset();
+    prepared_cpu_.reset();
   }
 
  private:
@@ -187,6 +200,7 @@ class Mamba2PairBlock : public AxisBlock {
   std::shared_ptr<Affine> linear_;
   std::optional<PairWeights> prepared_;
   std::shared_ptr<const PairWeightsCuda> prepared_cuda_;
+  std::shared_ptr<const PairWeightsCpu> prepared_cpu_;
 };
 
 }  // namespace

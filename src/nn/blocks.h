@@ -17,7 +17,10 @@ enum class Axis { kTime, kBand };
 /// One layer's pass along one axis.
 class AxisBlock : public torch::nn::Module {
  public:
-  /// @param x [B, T, K, D] float32, contiguous  @return the same shape
+  /// @param x [B, T, K, D] float32, contiguous. Without gradients it may be computed in place: read the
+  /// result
+  ///   alone.
+  /// @return the same shape
   /// @param state, state_at  as for mixer_core(); null for a whole signal. Only Mamba2 blocks along time take
   /// a state.
   virtual torch::Tensor forward(const torch::Tensor& x, MixerState* state, int64_t state_at) = 0;

@@ -4,7 +4,6 @@
 
 #include <atomic>
 
-#include "nn/cpu/mixer_cpu.h"
 #include "nn/cuda/mixer_cuda.h"
 #include "nn/stages.h"
 
@@ -22,11 +21,6 @@ bool gradient_needed(const Tensor& zxbcdt, const MixerWeights& w) {
        {&zxbcdt, &w.conv_weight, &w.conv_bias, &w.dt_bias, &w.A_log, &w.D, &w.norm_weight})
     if (tensor->requires_grad()) return true;
   return false;
-}
-
-Tensor fused(Tensor out) {
-  stage_done(Stage::kMixerCore);
-  return out;
 }
 
 void check_weight(const char* name, const Tensor& tensor, at::IntArrayRef shape) {
@@ -71,11 +65,12 @@ Tensor mixer_core(const Tensor& zxbcdt, const MixerWeights& weights, const Mixer
   check_arguments(zxbcdt, weights, sizes, direction, state, state_at);
   if (backend_choice == MixerBackend::kAuto) {
     const bool gradient = gradient_needed(zxbcdt, weights);
-    // The CUDA kernels differentiate whole sequences only, the CPU operator not at all.
-    if (!(gradient && state != nullptr) && mixer_core_cuda_supports(zxbcdt, weights, sizes))
-      return fused(mixer_core_cuda(zxbcdt, weights, sizes, direction, state, state_at));
-    if (!gradient && mixer_core_cpu_supports(zxbcdt, weights, sizes))
-      return fused(mixer_core_cpu(zxbcdt, weights, sizes, direction, state, state_at));
+    // The CUDA kernels differentiate whole sequences only.
+    if (!(gradient && state != nullptr) && mixer_core_cuda_supports(zxbcdt, weights, sizes)) {
+      const Tensor y = mixer_core_cuda(zxbcdt, weights, sizes, direction, state, state_at);
+      stage_done(Stage::kMixerCore);
+      return y;
+    }
   }
   return mixer_core_plain(zxbcdt, weights, sizes, direction, state, state_at);
 }

@@ -73,7 +73,7 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
               "The parameters changed after prepare_inference(); call it again");
   if (state != nullptr) state->time_blocks.resize(impl_->layers.size());
   const auto observe = [&](const std::string& name, const Tensor& activation) {
-    if (impl_->hook) impl_->hook(name, activation);
+    if (impl_->hook) impl_->hook(name, activation.clone());  // blocks may go on in its memory
   };
 
   Tensor x = impl_->band_split->forward(frames, impl_->dtype);  // [B, T, K, D]

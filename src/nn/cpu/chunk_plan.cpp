@@ -1,7 +1,6 @@
-// How a sequence is cut into chunks.
-#include <algorithm>
+#include "nn/cpu/chunk_plan.h"
 
-#include "nn/cpu/mixer_kernel.h"
+#include <algorithm>
 
 namespace bsm {
 
@@ -23,7 +22,7 @@ double cost(int64_t length, int64_t count, double d_inner, double state, bool re
          elements * 0.5 * chunk * (d_inner + state);
 }
 
-void append_part(std::vector<MixerChunk>& chunks, int64_t begin, int64_t end, int64_t d_inner, int64_t state,
+void append_part(std::vector<ScanChunk>& chunks, int64_t begin, int64_t end, int64_t d_inner, int64_t state,
                  bool reads_first, bool writes_last) {
   const int64_t length = end - begin;
   if (length == 0) return;
@@ -42,10 +41,10 @@ void append_part(std::vector<MixerChunk>& chunks, int64_t begin, int64_t end, in
 
 }  // namespace
 
-std::vector<MixerChunk> plan_chunks(int64_t length, int64_t d_inner, int64_t state, bool has_state,
-                                    bool wants_state, int64_t state_at) {
+std::vector<ScanChunk> plan_chunks(int64_t length, int64_t d_inner, int64_t state, bool has_state,
+                                   bool wants_state, int64_t state_at) {
   const int64_t cut = wants_state ? std::clamp<int64_t>(state_at, 0, length) : 0;
-  std::vector<MixerChunk> chunks;
+  std::vector<ScanChunk> chunks;
   append_part(chunks, 0, cut, d_inner, state, has_state, true);
   append_part(chunks, cut, length, d_inner, state, has_state || cut > 0, false);
   return chunks;

@@ -1,8 +1,8 @@
-// Chooses the instruction set of the CPU kernels, once, at run time.
+#include "nn/cpu/cpu_level.h"
+
 #include <atomic>
 
 #include "core/error.h"
-#include "nn/cpu/mixer_kernel.h"
 
 namespace bsm {
 

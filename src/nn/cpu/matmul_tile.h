@@ -1,4 +1,4 @@
-// Small matrix products whose accumulators stay in registers: the arithmetic of the chunked scan.
+// Small matrix products whose accumulators stay in registers: the arithmetic of projections and chunked scan.
 #pragma once
 
 #include "nn/cpu/simd.h"
@@ -32,6 +32,13 @@ struct Tile {
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) sum[r][c] *= factors[r];
+  }
+
+  void load_from(const float* in, int64_t stride) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sum[r][c] = load(in + r * stride + c * kLanes);
   }
 
   void store_to(float* out, int64_t stride) const {
@@ -69,6 +76,8 @@ template <typename Body>
 inline void for_rows(int64_t rows, Body body) {
   int64_t row = 0;
   for (; row + kTileRows <= rows; row += kTileRows) body.template operator()<kTileRows>(row);
+  if constexpr (kTileRows > 4)
+    for (; row + 4 <= rows; row += 4) body.template operator()<4>(row);
   for (; row + 2 <= rows; row += 2) body.template operator()<2>(row);
   for (; row < rows; ++row) body.template operator()<1>(row);
 }
