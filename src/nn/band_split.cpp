@@ -18,6 +18,20 @@ std::shared_ptr<torch::nn::Module> numbered(
 /// Weights [out, in] of neighbouring bands as one right-hand side [bands, in, out] of a batched product.
 Tensor stack_transposed(const std::vector<Tensor>& weights) { return torch::stack(weights).transpose(1, 2); }
 
+/// Inference in the fused CPU operators: what prepare_inference() prepares for.
+bool takes_cpu_operators(const Tensor& weight, torch::Dtype dtype) {
+  return weight.is_cpu() && dtype == torch::kFloat32 && mixer_backend() == MixerBackend::kAuto;
+}
+
+bool inference_in(const auto& operators) {
+  return operators && !at::GradMode::is_enabled() && mixer_backend() == MixerBackend::kAuto;
+}
+
+/// The bands of a run, one by one. @param weight [bands, in, out]  @param bias [bands, 1, out]
+void append_bands(const Tensor& weight, const Tensor& bias, std::vector<BandLinear>& bands) {
+  for (int64_t k = 0; k < weight.size(0); ++k) bands.push_back({weight[k], bias[k][0]});
+}
+
 }  // namespace
 
 std::vector<BandRun> band_runs(const ModelConfig& config) {
@@ -61,6 +75,7 @@ std::vector<BandSplit::Stacked> BandSplit::stack(torch::Dtype dtype) const {
 }
 
 Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
+  if (inference_in(prepared_cpu_)) return prepared_cpu_->forward(frames);
   const std::vector<Stacked> w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype);
   const int64_t B = frames.size(0), T = frames.size(1);
   std::vector<Tensor> features;
@@ -76,8 +91,21 @@ Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
 
 void BandSplit::prepare_inference(torch::Dtype dtype) {
   torch::NoGradGuard no_grad;
-  prepared_ = stack(dtype);
-  for (Stacked& run : *prepared_) run.weight = run.weight.contiguous();
+  discard_prepared();
+  std::vector<Stacked> stacked = stack(dtype);
+  if (takes_cpu_operators(stacked[0].weight, dtype)) {
+    std::vector<BandLinear> bands;
+    for (const Stacked& run : stacked) append_bands(run.weight, run.bias, bands);
+    prepared_cpu_ = std::make_unique<BandFeaturesCpu>(bands);
+    return;
+  }
+  for (Stacked& run : stacked) run.weight = run.weight.contiguous();
+  prepared_ = std::move(stacked);
+}
+
+void BandSplit::discard_prepared() {
+  prepared_.reset();
+  prepared_cpu_.reset();
 }
 
 MaskEstimator::MaskEstimator(const ModelConfig& config) : runs_(band_runs(config)) {
@@ -115,11 +143,11 @@ MaskEstimator::Stacked MaskEstimator::stack(torch::Dtype dtype, const Tensor& fi
   return stacked;
 }
 
-Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma) const {
-  const Stacked w =
-      !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(x.scalar_type(), final_gamma);
+Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma, torch::Dtype dtype) const {
+  if (inference_in(prepared_cpu_)) return prepared_cpu_->forward(x);
+  const Stacked w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype, final_gamma);
   const int64_t B = x.size(0), T = x.size(1), K = x.size(2), D = x.size(3);
-  const Tensor bands = x.reshape({B * T, K, D}).transpose(0, 1);                       // [K, B*T, D]
+  const Tensor bands = unit_norm(x).to(dtype).reshape({B * T, K, D}).transpose(0, 1);  // [K, B*T, D]
   const Tensor hidden = torch::baddbmm(w.hidden_bias, bands, w.hidden_weight).tanh();  // [K, B*T, hidden]
   std::vector<Tensor> masks;
   for (size_t r = 0; r < runs_.size(); ++r) {
@@ -132,9 +160,23 @@ Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma) const 
 
 void MaskEstimator::prepare_inference(torch::Dtype dtype, const Tensor& final_gamma) {
   torch::NoGradGuard no_grad;
-  prepared_ = stack(dtype, final_gamma);
-  prepared_->hidden_weight = prepared_->hidden_weight.contiguous();
-  for (Tensor& weight : prepared_->out_weight) weight = weight.contiguous();
+  discard_prepared();
+  Stacked stacked = stack(dtype, final_gamma);
+  if (takes_cpu_operators(stacked.hidden_weight, dtype)) {
+    std::vector<BandLinear> hidden, out;
+    append_bands(stacked.hidden_weight, stacked.hidden_bias, hidden);
+    for (size_t r = 0; r < runs_.size(); ++r) append_bands(stacked.out_weight[r], stacked.out_bias[r], out);
+    prepared_cpu_ = std::make_unique<BandMasksCpu>(hidden, out);
+    return;
+  }
+  stacked.hidden_weight = stacked.hidden_weight.contiguous();
+  for (Tensor& weight : stacked.out_weight) weight = weight.contiguous();
+  prepared_ = std::move(stacked);
+}
+
+void MaskEstimator::discard_prepared() {
+  prepared_.reset();
+  prepared_cpu_.reset();
 }
 
 }  // namespace bsm

@@ -11,6 +11,7 @@
 
 #include "nn/blocks.h"
 #include "nn/config.h"
+#include "nn/cpu/bands_cpu.h"
 
 namespace bsm {
 
@@ -32,7 +33,7 @@ class BandSplit : public torch::nn::Module {
   /// @param frames [B, T, F] float32  @return [B, T, K, D] float32, contiguous; products in `dtype`
   torch::Tensor forward(const torch::Tensor& frames, torch::Dtype dtype) const;
   void prepare_inference(torch::Dtype dtype);
-  void discard_prepared() { prepared_.reset(); }
+  void discard_prepared();
 
  private:
   struct Stacked {
@@ -45,6 +46,7 @@ class BandSplit : public torch::nn::Module {
   std::vector<std::shared_ptr<Scale>> norms_;
   std::vector<std::shared_ptr<Affine>> linears_;
   std::optional<std::vector<Stacked>> prepared_;
+  std::unique_ptr<BandFeaturesCpu> prepared_cpu_;
 };
 
 /// One stem's mask. Per band: Linear(D -> hidden), tanh, Linear(hidden -> 2 * width), GLU.
@@ -52,12 +54,13 @@ class MaskEstimator : public torch::nn::Module {
  public:
   explicit MaskEstimator(const ModelConfig& config);
 
-  /// @param x [B, T, K, D]: the stream after unit_norm(), in the dtype of the products
-  /// @param final_gamma [D]: factors of the final RMSNorm A, multiplied into the first matrices
-  /// @return [B, T, F] float32
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& final_gamma) const;
+  /// @param x [B, T, K, D] float32: the stream before the final RMSNorm A, which is part of this; any strides
+  ///   but the last
+  /// @param final_gamma [D]: the norm's factors, multiplied into the first matrices
+  /// @return [B, T, F] float32; products in `dtype`
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& final_gamma, torch::Dtype dtype) const;
   void prepare_inference(torch::Dtype dtype, const torch::Tensor& final_gamma);
-  void discard_prepared() { prepared_.reset(); }
+  void discard_prepared();
 
  private:
   struct Stacked {
@@ -71,6 +74,7 @@ class MaskEstimator : public torch::nn::Module {
   std::vector<BandRun> runs_;
   std::vector<std::shared_ptr<Affine>> hidden_, out_;
   std::optional<Stacked> prepared_;
+  std::unique_ptr<BandMasksCpu> prepared_cpu_;
 };
 
 }  // namespace bsm

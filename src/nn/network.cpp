@@ -61,11 +61,15 @@ SeparationNetworkImpl::SeparationNetworkImpl(const ModelConfig& config)
 
 SeparationNetworkImpl::~SeparationNetworkImpl() = default;
 
-Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state, int64_t state_frames) {
+Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state, int64_t state_frames,
+                                      FrameRange wanted) {
   TORCH_CHECK(frames.dim() == 3 && frames.size(2) == int64_t{2} * config_.channels * config_.stft.bins(),
               "Network input has shape ", frames.sizes(), ", expected [B, T, ",
               2 * config_.channels * config_.stft.bins(), "]");
   TORCH_CHECK(frames.numel() > 0, "Network input is empty: ", frames.sizes());
+  if (wanted.end < 0) wanted.end = frames.size(1);
+  TORCH_CHECK(0 <= wanted.begin && wanted.begin < wanted.end && wanted.end <= frames.size(1),
+              "Masks are wanted of the frames ", wanted.begin, " to ", wanted.end, " of ", frames.size(1));
   TORCH_CHECK(state == nullptr || config_.kind == BlockKind::kMamba2,
               "A bsroformer network has no state to carry; give it whole signals");
   TORCH_CHECK(at::GradMode::is_enabled() || impl_->prepared_from.empty() ||
@@ -88,14 +92,14 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
     stage_done(Stage::kMerge);
     observe(name + ".band", x);
   }
-  x = unit_norm(x);
   const Tensor& gamma = impl_->final_norm->values;  // multiplied in by the mask estimators
-  if (impl_->hook) observe("final_norm", x * gamma * std::sqrt(static_cast<double>(config_.dim)));
+  if (impl_->hook) observe("final_norm", unit_norm(x) * gamma * std::sqrt(static_cast<double>(config_.dim)));
 
-  x = x.to(impl_->dtype);
+  x = x.slice(1, wanted.begin, wanted.end);
   std::vector<Tensor> masks;
-  for (const auto& estimator : impl_->mask_estimators) masks.push_back(estimator->forward(x, gamma));
-  const Tensor stacked = torch::stack(masks, 1);  // [B, S, T, F]
+  for (const auto& estimator : impl_->mask_estimators)
+    masks.push_back(estimator->forward(x, gamma, impl_->dtype));
+  const Tensor stacked = masks.size() == 1 ? masks[0].unsqueeze(1) : torch::stack(masks, 1);  // [B, S, T, F]
   stage_done(Stage::kMasks);
   return stacked;
 }

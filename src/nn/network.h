@@ -20,6 +20,12 @@ struct NetworkState {
   std::vector<MixerState> time_blocks;  ///< [depth]
 };
 
+/// Frames [begin, end) of a signal; end -1: up to its last.
+struct FrameRange {
+  int64_t begin = 0;
+  int64_t end = -1;
+};
+
 /// Called with a name ("band_split", "layers.0.time", ..., "final_norm") and the activation [B, T, K, D], for tests.
 using ActivationHook = std::function<void(const std::string& name, const torch::Tensor& activation)>;
 
@@ -36,9 +42,11 @@ class SeparationNetworkImpl : public torch::nn::Module {
   /// @param frames  [B, T, F], F = 2 * channels * bins reals per frame, order of Spectrogram; float32
   /// @param state   null: each row is a whole signal. Otherwise (Mamba2 only) the forward-running time blocks continue
   ///                from it, and it is replaced by the state after the first `state_frames` frames.
-  /// @return        [B, S, T, F] float32: S stems, (re, im) of the mask per bin and channel
+  /// @param wanted  the frames whose masks are returned; the others are but their context
+  /// @return        [B, S, wanted frames, F] float32: S stems, (re, im) of the mask per bin and channel
   /// Parameters stay float32; the blocks compute in compute_dtype().
-  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0);
+  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
+                        FrameRange wanted = {});
 
   /// float32 (default), bfloat16 or float16 for the matrix products and activations of band split, blocks and masks.
   void set_compute_dtype(torch::Dtype dtype);

@@ -54,8 +54,6 @@ CpuThreadScope::CpuThreadScope(int threads) : saved_(new FloatEnvironment) {
   if (at::get_num_threads() != threads) at::set_num_threads(threads);
   set_blas_threads(threads);
   at::globalContext().setFlushDenormal(true);
-  // One piece for each worker of the pool that serves this thread.
-  at::parallel_for(0, threads, 1, [](int64_t, int64_t) { at::globalContext().setFlushDenormal(true); });
 }
 
 CpuThreadScope::~CpuThreadScope() {

@@ -8,10 +8,11 @@ namespace bsm {
 /// threads. At least 1.
 int physical_cores();
 
-/// For the time of its life, the calling thread and the LibTorch threads that work for it use `threads` CPU
-/// threads in all and treat denormal numbers as zero: a state that decays through a silent passage would else
-/// make each of its operations many times slower. The previous denormal setting of the calling thread comes
-/// back afterwards; its number of threads stays, for setting it makes LibTorch drop caches.
+/// For the time of its life, what the calling thread computes takes `threads` CPU threads in all, and treats
+/// denormal numbers as zero: a state that decays through a silent passage would else make each of its
+/// operations many times slower. LibTorch's workers inherit that from the thread that starts them; the
+/// operators of nn/cpu/ set it themselves, on any thread. The previous denormal setting of the calling thread
+/// comes back afterwards; its number of threads stays, for setting it makes LibTorch drop caches.
 class CpuThreadScope {
  public:
   explicit CpuThreadScope(int threads);

@@ -21,13 +21,15 @@ struct Model::Impl {
   FairMutex& turn() const { return device_turn(device_name); }
 
   /// The network on frames on its device: what runs is recorded on a GPU (see NetworkGraphs).
-  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0);
+  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
+                        FrameRange wanted = {});
 
-  /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, T, F] float32 on the CPU, contiguous. Sets
-  /// this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws Error(kOutOfMemory),
-  /// and Error(kFailed) also for results that are not finite. After an error the state is unusable.
-  torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr,
-                         int64_t state_frames = 0);
+  /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, wanted frames, F] float32 on the CPU,
+  /// contiguous. Sets this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws
+  /// Error(kOutOfMemory), and Error(kFailed) also for results that are not finite. After an error the state
+  /// is unusable.
+  torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
+                         FrameRange wanted = {});
 
  private:
   std::unique_ptr<NetworkGraphs> graphs_;

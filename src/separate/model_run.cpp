@@ -21,6 +21,26 @@ bool is_out_of_memory(const std::string& message) {
   return false;
 }
 
+/// apply_masks() on the CPU in the memory of the masks; false when a result is not finite.
+/// @param masks [B, S, T, F], contiguous  @param frames [B, T, F], frames in one piece
+bool apply_masks_in_place(const torch::Tensor& masks, const torch::Tensor& frames) {
+  const int64_t B = masks.size(0), S = masks.size(1), T = masks.size(2), F = masks.size(3);
+  float* mask = masks.data_ptr<float>();
+  float unsound = 0.0f;  // NaN from the first value on that is not finite
+  for (int64_t row = 0; row < B * S * T; ++row, mask += F) {
+    const float* frame =
+        frames.data_ptr<float>() + row / (S * T) * frames.stride(0) + row % T * frames.stride(1);
+    for (int64_t i = 0; i < F; i += 2) {
+      const float real = mask[i] * frame[i] - mask[i + 1] * frame[i + 1];
+      const float imaginary = mask[i] * frame[i + 1] + mask[i + 1] * frame[i];
+      mask[i] = real;
+      mask[i + 1] = imaginary;
+      unsound += (real + imaginary) * 0.0f;
+    }
+  }
+  return unsound == 0.0f;
+}
+
 }  // namespace
 
 void rethrow_translated(const std::string& doing) {
@@ -49,12 +69,14 @@ void rethrow_translated(const std::string& doing) {
   }
 }
 
-torch::Tensor Model::Impl::forward(const torch::Tensor& frames, NetworkState* state, int64_t state_frames) {
+torch::Tensor Model::Impl::forward(const torch::Tensor& frames, NetworkState* state, int64_t state_frames,
+                                   FrameRange wanted) {
   if (!graphs_) graphs_ = std::make_unique<NetworkGraphs>(network);
-  return graphs_->forward(frames, state, state_frames);
+  return graphs_->forward(frames, state, state_frames, wanted);
 }
 
-torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* state, int64_t state_frames) {
+torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* state, int64_t state_frames,
+                                    FrameRange wanted) {
   torch::Tensor stems;
   translate_errors("running the network on " + device_name, [&] {
     const std::lock_guard<FairMutex> one_at_a_time(turn());
@@ -62,17 +84,22 @@ torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* s
     const CpuThreadScope cpu(threads);
     const torch::Tensor input = frames.to(device).contiguous();  // [B, T, F]
     stage_done(Stage::kToDevice);
-    const torch::Tensor masks = forward(input, state, state_frames);  // [B, S, T, F]
-    stems = apply_masks(masks, input);
-    stage_done(Stage::kMasks);
-    const bool finite = torch::isfinite(stems).all().item<bool>();
-    if (!stems.is_cpu()) {  // page-locked memory, which LibTorch keeps: several times faster to copy to
-      const torch::Tensor on_cpu =
-          torch::empty(stems.sizes(), torch::dtype(torch::kFloat32).pinned_memory(true));
-      on_cpu.copy_(stems);
-      stems = on_cpu;
+    const torch::Tensor masks = forward(input, state, state_frames, wanted);  // [B, S, wanted, F]
+    const torch::Tensor masked =
+        input.slice(1, wanted.begin, wanted.end < 0 ? input.size(1) : wanted.end);  // [B, wanted, F]
+    bool finite = false;
+    if (masks.is_cpu()) {
+      stems = masks.contiguous();
+      finite = apply_masks_in_place(stems, masked);
+      stage_done(Stage::kMasks);
+    } else {
+      const torch::Tensor products = apply_masks(masks, masked);
+      stage_done(Stage::kMasks);
+      finite = torch::isfinite(products).all().item<bool>();
+      // Page-locked memory, which LibTorch keeps: several times faster to copy to.
+      stems = torch::empty(products.sizes(), torch::dtype(torch::kFloat32).pinned_memory(true));
+      stems.copy_(products);
     }
-    stems = stems.contiguous();
     if (!finite)
       throw Error(ErrorCode::kFailed,
                   std::string("The network returned values that are not finite numbers, at precision ") +

@@ -52,11 +52,13 @@ struct StreamingSeparator::Impl {
   bool carries() const { return options.mode == StreamingMode::kCarry; }
   int64_t context_frames() const { return carries() ? 0 : options.context_frames; }
 
-  /// frames [T, F] -> [S, T, F]; `finished` frames from the first on will not be seen again.
-  torch::Tensor run(float* frames, int64_t count, int64_t finished, NetworkState& carried) {
+  /// frames [T, F]: `context` that were seen before, `finished` that will not be seen again, look-ahead
+  /// -> [S, finished, F]
+  torch::Tensor run(float* frames, int64_t count, int64_t context, int64_t finished, NetworkState& carried) {
     const torch::Tensor window = torch::from_blob(frames, {1, count, path.frame_size()}, torch::kFloat32);
-    return carries() ? model->impl().separate(window, &carried, finished)[0]
-                     : model->impl().separate(window)[0];
+    const FrameRange wanted{context, context + finished};
+    return model->impl().separate(window, carries() ? &carried : nullptr, carries() ? finished : 0,
+                                  wanted)[0];
   }
 
   /// Runs the network for each hop whose window is complete.
@@ -71,9 +73,8 @@ struct StreamingSeparator::Impl {
       const int64_t finished = last ? end - next_frame : options.hop_frames;
       const int64_t begin = std::max<int64_t>(next_frame - context_frames(), 0);
 
-      const torch::Tensor stems = run(path.frame(begin), end - begin, finished, state);
-      const float* estimates = stems.data_ptr<float>() + (next_frame - begin) * path.frame_size();
-      path.push_estimates(estimates, (end - begin) * path.frame_size(), finished);
+      const torch::Tensor stems = run(path.frame(begin), end - begin, next_frame - begin, finished, state);
+      path.push_estimates(stems.data_ptr<float>(), finished * path.frame_size(), finished);
       next_frame += finished;
       path.drop_frames_before(std::max<int64_t>(next_frame - context_frames(), 0));
     }
@@ -144,9 +145,9 @@ int64_t StreamingSeparator::warm_up_ns() {
   const int64_t count = impl_->context_frames() + options_.hop_frames + options_.lookahead_frames;
   std::vector<float> silence(static_cast<size_t>(count * impl_->path.frame_size()), 0.0f);
   NetworkState state;  // not that of the signal
-  impl_->run(silence.data(), count, options_.hop_frames, state);
+  impl_->run(silence.data(), count, impl_->context_frames(), options_.hop_frames, state);
   const auto start = std::chrono::steady_clock::now();
-  impl_->run(silence.data(), count, options_.hop_frames, state);
+  impl_->run(silence.data(), count, impl_->context_frames(), options_.hop_frames, state);
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
       .count();
 }

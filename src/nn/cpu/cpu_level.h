@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "nn/cpu/band_job.h"
 #include "nn/cpu/pair_job.h"
 
 namespace bsm {
@@ -21,7 +22,7 @@ struct CpuKernels {
   /// is a multiple of kPadding. Matrices packed for one level are nothing to another.
   void (*pack)(const float* matrix, int64_t rows, int64_t columns, float* packed);
 
-  // A block of two mixers, slice by slice (pair_kernel.cpp). `scratch` is 64-byte aligned and holds
+  // A block of two mixers, slice by slice (pair_kernel.h). `scratch` is 64-byte aligned and holds
   // pair_scratch_floats(); it carries values from step to step.
   int64_t (*pair_scratch_floats)(const PairJob&, int64_t sequences);
   /// Norm and in-projection of a chunk of each sequence.
@@ -30,6 +31,10 @@ struct CpuKernels {
   void (*pair_scan)(const PairJob&, const PairStep&, float* scratch);
   /// Norm after the gate, out-projection and, after the last direction, the new stream.
   void (*pair_merge)(const PairJob&, const PairStep&, float* scratch);
+
+  // Rows of one band (band_kernel.h): what lies in front of the blocks, and what follows them.
+  void (*band_features)(const BandFeatures&, const BandRows&, float* scratch);
+  void (*band_masks)(const BandMasks&, const BandRows&, float* scratch);
 
   /// Elementwise, in place, for tests: relative error at most 4e-7 + 1.5e-8 |x| down to results of 1.2e-38.
   void (*exp)(float* values, int64_t count);

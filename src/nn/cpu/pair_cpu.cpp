@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "nn/cpu/cpu_level.h"
+#include "nn/cpu/packed_tensor.h"
 #include "nn/cpu/scratch.h"
 #include "nn/cpu/team.h"
 #include "nn/stages.h"
@@ -31,8 +31,6 @@ namespace {
 // projections still fit into the second level cache.
 constexpr int64_t kSliceRows = 128;
 
-int64_t padded(int64_t n) { return (n + kPadding - 1) / kPadding * kPadding; }
-
 PairLayout make_layout(const MixerSizes& sizes, int64_t dim) {
   PairLayout l;
   l.dim = dim, l.heads = sizes.heads(), l.head_dim = sizes.head_dim, l.state = sizes.state,
@@ -46,9 +44,6 @@ PairLayout make_layout(const MixerSizes& sizes, int64_t dim) {
   return l;
 }
 
-/// Zeros behind the last dimension.
-Tensor pad(const Tensor& t, int64_t width) { return torch::constant_pad_nd(t, {0, width - t.size(-1)}); }
-
 /// [rows, d_inner] -> [rows, inner]
 Tensor pad_heads(const Tensor& t, const PairLayout& l) {
   return pad(t.reshape({-1, l.heads, l.head_dim}), l.padded_head).reshape({-1, l.inner});
@@ -59,13 +54,6 @@ Tensor pad_channels(const Tensor& t, const PairLayout& l) {
   const auto parts = t.split_with_sizes({l.heads * l.head_dim, l.state, l.state}, 1);
   return torch::cat({pad_heads(parts[0], l), pad(parts[1], l.padded_state), pad(parts[2], l.padded_state)},
                     1);
-}
-
-Tensor pack(const Tensor& matrix, const CpuKernels& kernels) {
-  const Tensor dense = matrix.contiguous();
-  const Tensor packed = torch::empty_like(dense);
-  kernels.pack(dense.data_ptr<float>(), dense.size(0), dense.size(1), packed.data_ptr<float>());
-  return packed;
 }
 
 /// @param in [D, E]  @param out [d_inner, D]  @param residual [D, D] or undefined

@@ -1,5 +1,5 @@
 // One call of the fused block of two mixers on raw pointers (what is computed: nn/pair_weights.h): the seam
-// between the LibTorch glue (pair_cpu.cpp) and the vector kernels (pair_kernel.cpp), which know nothing of
+// between the LibTorch glue (pair_cpu.cpp) and the vector kernels (pair_kernel.h), which know nothing of
 // LibTorch.
 //
 // Every row that the kernels keep is padded with zeros to whole vectors, and so are the weights: a padded
@@ -10,11 +10,9 @@
 #include <cstdint>
 
 #include "nn/cpu/chunk_plan.h"
+#include "nn/cpu/padding.h"
 
 namespace bsm {
-
-/// Floats of the widest vector of any instruction set.
-inline constexpr int64_t kPadding = 16;
 
 struct PairLayout {
   int64_t dim = 0, heads = 0, head_dim = 0, state = 0, conv_width = 0;  ///< true sizes: D, H, P, N

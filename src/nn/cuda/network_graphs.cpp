@@ -34,8 +34,9 @@ void begin_recording(at::cuda::CUDAGraph& graph) {
 }
 
 struct Recording {
-  std::tuple<int64_t, int64_t, bool, int64_t, MixerBackend> key;  // B, T, with a state, state_frames
-  std::unique_ptr<at::cuda::CUDAGraph> graph;                     // null: seen once
+  // B, T, with a state, state_frames, wanted frames
+  std::tuple<int64_t, int64_t, bool, int64_t, int64_t, int64_t, MixerBackend> key;
+  std::unique_ptr<at::cuda::CUDAGraph> graph;  // null: seen once
   bool seen = false;
   Tensor frames, masks;
   NetworkState before, after;
@@ -82,13 +83,14 @@ struct NetworkGraphs::Impl {
   }
 
   /// Leaves the recording without a graph when it fails.
-  void record(Recording& recording, const Tensor& frames, const NetworkState* state, int64_t state_frames) {
+  void record(Recording& recording, const Tensor& frames, const NetworkState* state, int64_t state_frames,
+              FrameRange wanted) {
     recording.frames = frames.clone();
     if (state != nullptr) recording.before = clone_state(*state);
     const auto run = [&] {
       recording.after = recording.before;
-      recording.masks =
-          network->forward(recording.frames, state != nullptr ? &recording.after : nullptr, state_frames);
+      recording.masks = network->forward(recording.frames, state != nullptr ? &recording.after : nullptr,
+                                         state_frames, wanted);
     };
     c10::cuda::getCurrentCUDAStream(frames.get_device()).synchronize();
     const auto stream = c10::cuda::getStreamFromPool(true, frames.get_device());
@@ -117,18 +119,19 @@ NetworkGraphs::NetworkGraphs(SeparationNetwork network) : impl_(std::make_unique
 }
 NetworkGraphs::~NetworkGraphs() = default;
 
-Tensor NetworkGraphs::forward(const Tensor& frames, NetworkState* state, int64_t state_frames) {
-  const auto as_it_is = [&] { return impl_->network->forward(frames, state, state_frames); };
+Tensor NetworkGraphs::forward(const Tensor& frames, NetworkState* state, int64_t state_frames,
+                              FrameRange wanted) {
+  const auto as_it_is = [&] { return impl_->network->forward(frames, state, state_frames, wanted); };
   if (!frames.is_cuda() || stage_observer != nullptr || impl_->disabled) return as_it_is();
-  Recording& recording =
-      impl_->find({frames.size(0), frames.size(1), state != nullptr, state_frames, mixer_backend()});
+  Recording& recording = impl_->find({frames.size(0), frames.size(1), state != nullptr, state_frames,
+                                      wanted.begin, wanted.end, mixer_backend()});
   if (!recording.graph) {
     // The first call of a stream has no state yet, whose tensors the recording needs.
     const bool ready =
         state == nullptr || (!state->time_blocks.empty() && state->time_blocks[0].ssm.defined());
     if (!std::exchange(recording.seen, true) || !ready) return as_it_is();
     try {
-      impl_->record(recording, frames, state, state_frames);
+      impl_->record(recording, frames, state, state_frames, wanted);
     } catch (const c10::Error& error) {
       impl_->disabled = true;
       impl_->recordings.clear();

@@ -20,7 +20,8 @@ class NetworkGraphs {
   /// then replayed; the few shapes used last are kept. On a CPU, in builds without CUDA and while a
   /// StageObserver watches, the network runs as it is. Calls must not overlap.
   /// @return masks; on a GPU they are overwritten by the next call
-  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0);
+  torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
+                        FrameRange wanted = {});
 
  private:
   struct Impl;

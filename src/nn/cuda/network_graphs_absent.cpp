@@ -10,8 +10,9 @@ struct NetworkGraphs::Impl {
 NetworkGraphs::NetworkGraphs(SeparationNetwork network) : impl_(new Impl{std::move(network)}) {}
 NetworkGraphs::~NetworkGraphs() = default;
 
-torch::Tensor NetworkGraphs::forward(const torch::Tensor& frames, NetworkState* state, int64_t state_frames) {
-  return impl_->network->forward(frames, state, state_frames);
+torch::Tensor NetworkGraphs::forward(const torch::Tensor& frames, NetworkState* state, int64_t state_frames,
+                                     FrameRange wanted) {
+  return impl_->network->forward(frames, state, state_frames, wanted);
 }
 
 }  // namespace bsm

@@ -1,14 +1,11 @@
-// The fused block of two mixers for a slice of sequences (see pair_job.h). Compiled once per instruction set
-// (BSM_CPU_LEVEL names it).
-#include "nn/cpu/cpu_level.h"
-#include "nn/cpu/matmul_tile.h"
+// The fused block of two mixers for a slice of sequences (see pair_job.h).
+#pragma once
+
 #include "nn/cpu/pair_scan.h"
 #include "nn/cpu/pair_workspace.h"
 #include "nn/cpu/product.h"
-#include "nn/cpu/simd.h"
 
 namespace bsm::BSM_CPU_LEVEL {
-namespace {
 
 /// Calls body(row, position, element of the stream) for the elements of a step; position: where the element
 /// stands in its sequence, counted over the sequences of the slice.
@@ -26,7 +23,7 @@ void for_elements(const PairJob& job, const PairStep& step, Body body) {
   }
 }
 
-void project(const PairJob& job, const PairStep& step, float* scratch) {
+inline void pair_project(const PairJob& job, const PairStep& step, float* scratch) {
   const FlushDenormals flush;
   const Workspace w(job, step.sequences, scratch);
   const PairLayout& l = job.layout;
@@ -46,13 +43,13 @@ void project(const PairJob& job, const PairStep& step, float* scratch) {
           job.direction[step.direction].in, step.direction == 0 ? l.row : l.residual_at, w.rows, l.row);
 }
 
-void scan(const PairJob& job, const PairStep& step, float* scratch) {
+inline void pair_scan(const PairJob& job, const PairStep& step, float* scratch) {
   const FlushDenormals flush;
   const Workspace w(job, step.sequences, scratch);
   for (int64_t s = 0; s < step.sequences; ++s) ChunkScan(job, step, w, s).run();
 }
 
-void merge(const PairJob& job, const PairStep& step, float* scratch) {
+inline void pair_merge(const PairJob& job, const PairStep& step, float* scratch) {
   const FlushDenormals flush;
   const Workspace w(job, step.sequences, scratch);
   const PairLayout& l = job.layout;
@@ -73,21 +70,8 @@ void merge(const PairJob& job, const PairStep& step, float* scratch) {
   });
 }
 
-int64_t scratch_floats(const PairJob& job, int64_t sequences) {
+inline int64_t pair_scratch_floats(const PairJob& job, int64_t sequences) {
   return Workspace(job, sequences, nullptr).floats;
-}
-
-template <Vec (*kFunction)(Vec)>
-void apply(float* values, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes)
-    store_part(values + i, kFunction(load_part(values + i, count - i)), count - i);
-}
-
-}  // namespace
-
-CpuKernels kernels(CpuLevel level, const char* name) {
-  return {level, name,  pack_panels, scratch_floats, project,
-          scan,  merge, apply<exp>,  apply<silu>,    apply<softplus>};
 }
 
 }  // namespace bsm::BSM_CPU_LEVEL
