@@ -12,7 +12,6 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -85,8 +84,6 @@ T __shfl_down_sync(unsigned, T value, int distance) {
   const int from = emulator::lane() + distance;
   return emulator::from_lane(value, from > 31 ? emulator::lane() : from);
 }
-
-inline int __popc(unsigned bits) { return std::popcount(bits); }
 
 inline float __expf(float x) { return std::exp(x); }
 inline float exp2_approximate(float x) { return std::exp2(x); }

@@ -18,13 +18,7 @@ constexpr int kHaloRows = 4;
 /// A block has one or more groups of kPairWarps warps, each of which works on one head.
 __device__ inline int pair_group() { return static_cast<int>(threadIdx.x) / kPairThreads; }
 __device__ inline int pair_thread() { return static_cast<int>(threadIdx.x) % kPairThreads; }
-/// Which 16 elements a warp owns. Later ones cost more, for they see more before them, and a multiprocessor
-/// deals the warps of all its blocks to its four schedulers in the same order: every other group counts from
-/// behind.
-__device__ inline int pair_warp() {
-  const int warp = pair_thread() / kWarp;
-  return (pair_group() + __popc(blockIdx.x)) % 2 == 0 ? warp : kPairWarps - 1 - warp;
-}
+__device__ inline int pair_warp() { return pair_thread() / kWarp; }
 
 /// One sequence in one direction: where its elements' rows are, in scan order.
 struct PairSequence {

@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kPairThreads, 4) pair_scan_short_kernel(ShortA
   const PairShape& s = a.shape;
   const int direction = static_cast<int>(blockIdx.y), heads = s.heads(), rows = s.length,
             channels = s.channels();
-  const int warp = pair_warp();
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const PairSequence at(s, blockIdx.x, direction);
   const int width = s.projected_width(), slab = direction * s.slab();
   float* log_decay = reinterpret_cast<float*>(&shared + 1);
