@@ -104,6 +104,10 @@ Command add_train(CLI::App& program) {
   app->add_option("--device", options->device,
                   "auto (a GPU if there is one), cpu, cuda, cuda:N [default: auto]")
       ->type_name("DEVICE");
+  app->add_flag(
+      "--recompute", options->recompute,
+      "Backward passes compute the inside of blocks again: less memory, about a third more time; for "
+      "larger batches");
   app->add_option(
          "--gpus", *gpus,
          "Train on the first N GPUs (with --device cpu: in N processes), each with a batch of its own: "

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "nn/band_split.h"
 #include "nn/blocks.h"
+#include "nn/recompute.h"
 #include "nn/stages.h"
 
 namespace bsm {
@@ -33,6 +34,7 @@ struct SeparationNetworkImpl::Impl {
   std::vector<std::shared_ptr<MaskEstimator>> mask_estimators;
 
   torch::Dtype dtype = torch::kFloat32;
+  bool recompute = false;
   ActivationHook hook;
   // The parameters from which inference weights were derived, and their version then; empty: nothing was
   // derived.
@@ -79,16 +81,22 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
   const auto observe = [&](const std::string& name, const Tensor& activation) {
     if (impl_->hook) impl_->hook(name, activation.clone());  // blocks may go on in its memory
   };
+  const bool recompute = impl_->recompute && at::GradMode::is_enabled() && state == nullptr;
+  const auto run_block = [&](const std::shared_ptr<AxisBlock>& block, const Tensor& input,
+                             MixerState* block_state) {
+    if (!recompute) return block->forward(input, block_state, state_frames);
+    return recomputed([block](const Tensor& again) { return block->forward(again, nullptr, 0); }, input);
+  };
 
   Tensor x = impl_->band_split->forward(frames, impl_->dtype);  // [B, T, K, D]
   stage_done(Stage::kBandSplit);
   observe("band_split", x);
   for (size_t l = 0; l < impl_->layers.size(); ++l) {
     const std::string name = "layers." + std::to_string(l);
-    x = impl_->layers[l].time->forward(x, state != nullptr ? &state->time_blocks[l] : nullptr, state_frames);
+    x = run_block(impl_->layers[l].time, x, state != nullptr ? &state->time_blocks[l] : nullptr);
     stage_done(Stage::kMerge);
     observe(name + ".time", x);
-    x = impl_->layers[l].band->forward(x, nullptr, 0);
+    x = run_block(impl_->layers[l].band, x, nullptr);
     stage_done(Stage::kMerge);
     observe(name + ".band", x);
   }
@@ -116,6 +124,8 @@ void SeparationNetworkImpl::set_compute_dtype(torch::Dtype dtype) {
 }
 
 torch::Dtype SeparationNetworkImpl::compute_dtype() const { return impl_->dtype; }
+
+void SeparationNetworkImpl::set_recompute(bool recompute) { impl_->recompute = recompute; }
 
 void SeparationNetworkImpl::prepare_inference() {
   impl_->band_split->prepare_inference(impl_->dtype);

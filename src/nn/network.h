@@ -52,6 +52,9 @@ class SeparationNetworkImpl : public torch::nn::Module {
   void set_compute_dtype(torch::Dtype dtype);
   torch::Dtype compute_dtype() const;
 
+  /// Training: backward() computes the inside of each block again instead of keeping it (see recompute.h).
+  void set_recompute(bool recompute);
+
   /// Derives the inference-only weights (folded, cast) from the parameters; call after loading weights, moving the module
   /// or changing the compute dtype. forward() under NoGrad/InferenceMode uses them; with gradients it never does.
   /// After a later change of the parameters such a forward() throws until this is called again.

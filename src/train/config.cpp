@@ -137,6 +137,7 @@ TrainingConfig read_training(const Json& json, const std::string& where) {
   reader.read("seed", t.seed);
   positive("batch", t.batch);
   positive("accumulate", t.accumulate);
+  reader.read("recompute", t.recompute);
   positive("segment_s", t.segment_s);
   positive("steps", t.steps);
   positive("learning_rate", t.learning_rate);

@@ -57,8 +57,10 @@ struct AugmentConfig {
 
 struct TrainingConfig {
   uint64_t seed = 1;
-  int batch = 16;      ///< mixtures per forward pass
+  int batch = 16;      ///< mixtures per forward pass, on each GPU; the learning rate stays what it is
   int accumulate = 1;  ///< forward passes per optimizer step
+  bool recompute =
+      false;  ///< backward passes compute the inside of blocks again: less memory, a third more time
   double segment_s = 8;
   int64_t steps = 10000;  ///< optimizer steps of the whole schedule
   double learning_rate = 5e-4;

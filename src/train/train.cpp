@@ -130,6 +130,7 @@ class Trainer {
       at::globalContext().setAllowTF32CuBLAS(true);
       if (config_.training.dtype == "bf16") network_->set_compute_dtype(torch::kBFloat16);
     }
+    network_->set_recompute(config_.training.recompute || options_.recompute);
     network_->train();
     parameters_.emplace(*network_);
     if (options_.resume) state_ = load_state(state_file(), *parameters_, config_);
@@ -334,8 +335,8 @@ TrainSummary train(const TrainOptions& options) {
     return Trainer(own, link).run();
   } catch (const c10::OutOfMemoryError& error) {
     throw Error(ErrorCode::kOutOfMemory,
-                std::string("The device's memory is full; lower training.batch (and raise "
-                            "training.accumulate): ") +
+                std::string("The device's memory is full; give --recompute, or lower training.batch "
+                            "(and raise training.accumulate): ") +
                     error.what_without_backtrace());
   } catch (const c10::Error& error) {
     throw Error(ErrorCode::kFailed, std::string("Training failed: ") + error.what_without_backtrace());

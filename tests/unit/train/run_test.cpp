@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <sstream>
 
@@ -103,11 +104,28 @@ TEST_F(Run, LearnsToTellHighFromLow) {
   EXPECT_NEAR(validator.score(network, transform).vocals_db, summary.best_usdr_db, 0.1);  // half precision
 }
 
-TEST_F(Run, ResumingEqualsNotStopping) {
+/// The configuration tiny.json with other values of "training".
+std::string tiny_with(const TemporaryFolder& root, const nlohmann::json& training) {
+  nlohmann::json config = nlohmann::json::parse(std::ifstream(kTiny));
+  config["training"].update(training);
+  const std::string path = (root / "changed.json").string();
+  std::ofstream(path) << config;
+  return path;
+}
+
+struct Resumed : Run, testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Training, Resumed,
+                         testing::Values("{}", R"({"batch": 1, "accumulate": 3})",
+                                         R"({"accumulate": 2, "recompute": true})"));
+
+TEST_P(Resumed, EqualsNotStopping) {
+  const std::string config = tiny_with(root, nlohmann::json::parse(GetParam()));
   TrainOptions o = options("whole");
+  o.config_file = config;
   o.stop_after_steps = 6;
   train(o);
   o = options("parts");
+  o.config_file = config;
   o.stop_after_steps = 3;
   const TrainSummary first = train(o);
   EXPECT_EQ(first.step, 3);
@@ -124,6 +142,17 @@ TEST_F(Run, ResumingEqualsNotStopping) {
   train(o);
   EXPECT_FALSE(
       same_tensors((root / "whole/state.safetensors").string(), (root / "parts/state.safetensors").string()));
+}
+
+TEST_F(Run, RecomputingChangesNothing) {
+  TrainOptions o = options("kept");
+  o.stop_after_steps = 3;
+  train(o);
+  o.out_dir = (root / "again").string();
+  o.recompute = true;
+  train(o);
+  EXPECT_TRUE(
+      same_tensors((root / "kept/state.safetensors").string(), (root / "again/state.safetensors").string()));
 }
 
 TEST_F(Run, StopsOnASignalAndSaves) {
