@@ -65,7 +65,7 @@ struct Priv {
 
   // NULL->READY sets them, READY->NULL clears them; state changes are serialised by the state lock.
   const BsmEngineApi* engine = nullptr;
-  std::string model_file;
+  ModelFiles model;
 };
 
 Priv& priv(GstBsMamba2Sep* self);

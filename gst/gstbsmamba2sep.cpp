@@ -123,8 +123,8 @@ bool open_resources(GstBsMamba2Sep* self) {
   GST_OBJECT_LOCK(self);
   const std::string wanted = p.settings.model_file;
   GST_OBJECT_UNLOCK(self);
-  p.model_file = find_model_file(GST_ELEMENT(self), wanted);
-  return !p.model_file.empty();
+  p.model = find_model_files(GST_ELEMENT(self), wanted);
+  return !p.model.file.empty();
 }
 
 /// READY->PAUSED: everything about the stream starts afresh; loading begins.
@@ -136,7 +136,7 @@ void start_session(GstBsMamba2Sep* self) {
   GST_OBJECT_UNLOCK(self);
   p.in.start(snapshot);
   p.flow.reset();
-  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model_file, snapshot, p.controls);
+  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model, snapshot, p.controls);
   {
     const std::lock_guard pads_lock(p.pads_mutex);
     for (int stem = 0; stem < BSM_MAX_STEMS; ++stem)
@@ -183,7 +183,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
     end_session(self);
   if (transition == GST_STATE_CHANGE_READY_TO_NULL) {
     self->priv->engine = nullptr;
-    self->priv->model_file.clear();
+    self->priv->model = {};
   }
   return ret;
 }

@@ -48,20 +48,22 @@ void Worker::open_model(const std::string& device) {
   separation_.close();
   // The CPU has no half precision; what was asked for was meant for the GPU that is full.
   const bool other_device = device != settings.device;
-  const BsmModelOptions options{session_.model_file.c_str(), device.c_str(),
-                                other_device ? BSM_PRECISION_AUTO : settings.precision, settings.threads,
-                                settings.share_model};
+  const ModelFiles& model = session_.model;
+  const BsmModelOptions options{model.file.c_str(), model.gpu_file.empty() ? nullptr : model.gpu_file.c_str(),
+                                device.c_str(),     other_device ? BSM_PRECISION_AUTO : settings.precision,
+                                settings.threads,   settings.share_model};
   model_.open(session_.api, options, on_progress, this);
   const BsmModelInfo& info = model_.info();
+  const std::string file = info.model_file ? info.model_file : model.file;
   if (info.sample_rate_hz != kRateHz)
-    throw EngineError{BSM_ERROR_WRONG_TYPE, "The model " + session_.model_file + " works at " +
+    throw EngineError{BSM_ERROR_WRONG_TYPE, "The model " + file + " works at " +
                                                 std::to_string(info.sample_rate_hz) +
                                                 " Hz; this element needs " + std::to_string(kRateHz) +
                                                 " Hz. Choose another model file."};
   if (info.stems < 1 || info.stems > BSM_MAX_STEMS || info.frame_hop_samples < 1 || info.tail_samples < 0)
-    throw EngineError{BSM_ERROR_WRONG_TYPE,
-                      "The model " + session_.model_file +
-                          " describes itself with impossible sizes. Choose another model file."};
+    throw EngineError{
+        BSM_ERROR_WRONG_TYPE,
+        "The model " + file + " describes itself with impossible sizes. Choose another model file."};
   std::vector<std::string> names;
   for (int stem = 0; stem < info.stems; ++stem)
     names.emplace_back(info.stem_names[stem] ? info.stem_names[stem] : "");
@@ -69,16 +71,15 @@ void Worker::open_model(const std::string& device) {
   voice_stem_ = voice == names.end() ? 0 : static_cast<int>(voice - names.begin());
   stems_.resize(names.size());
   if (const int missing = session_.set_stem_names(std::move(names)); missing >= 0)
-    throw EngineError{BSM_ERROR_SETTINGS, "The pad " + pad_name(kFirstStem + missing) +
-                                              " was requested, but the model " + session_.model_file +
-                                              " has the pads stem_0 to stem_" +
-                                              std::to_string(info.stems - 1) +
-                                              " only. Request one of these, or choose another model file."};
+    throw EngineError{BSM_ERROR_SETTINGS,
+                      "The pad " + pad_name(kFirstStem + missing) + " was requested, but the model " + file +
+                          " has the pads stem_0 to stem_" + std::to_string(info.stems - 1) +
+                          " only. Request one of these, or choose another model file."};
   session_.set_current_device(info.device ? info.device : "");
 }
 
 void Worker::load_model() {
-  progress(session_, GST_PROGRESS_TYPE_START, kLoadCode, "Loading " + session_.model_file);
+  progress(session_, GST_PROGRESS_TYPE_START, kLoadCode, "Loading the model");
   try {
     try {
       open_model(session_.settings.device);
@@ -104,7 +105,8 @@ void Worker::load_model() {
   const StreamShape shape = derive_shape(session_.settings, info.frame_hop_samples, info.tail_samples);
   timing.delay_samples = shape.hop_samples + shape.lookahead_samples + info.tail_samples;
   session_.update_timing(timing);
-  progress(session_, GST_PROGRESS_TYPE_COMPLETE, kLoadCode, "Loaded " + session_.model_file);
+  progress(session_, GST_PROGRESS_TYPE_COMPLETE, kLoadCode,
+           std::string("Loaded ") + (info.model_file ? info.model_file : session_.model.file.c_str()));
 }
 
 void Worker::open_stream(int channels) {

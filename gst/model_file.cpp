@@ -14,6 +14,7 @@ namespace bsm {
 namespace {
 
 constexpr const char* kShippedModel = "bsmamba2-live.safetensors";
+constexpr const char* kShippedGpuModel = "bsmamba2-base.safetensors";
 
 std::vector<std::string> shipped_candidates() {
   std::vector<std::string> paths;
@@ -39,8 +40,8 @@ int read_error(const std::string& path) {
 
 }  // namespace
 
-std::string find_model_file(GstElement* element, const std::string& property) {
-  std::string path = property;
+ModelFiles find_model_files(GstElement* element, const std::string& property) {
+  std::string path = property, gpu_path;
   if (path.empty()) {
     if (const char* named = g_getenv("GST_BSMAMBA2SEP_MODEL"); named) path = named;
   }
@@ -49,6 +50,7 @@ std::string find_model_file(GstElement* element, const std::string& property) {
     for (const std::string& candidate : shipped_candidates()) {
       if (g_file_test(candidate.c_str(), G_FILE_TEST_EXISTS)) {
         path = candidate;
+        gpu_path = candidate.substr(0, candidate.rfind('/') + 1) + kShippedGpuModel;
         break;
       }
       looked_for += " " + candidate;
@@ -59,7 +61,7 @@ std::string find_model_file(GstElement* element, const std::string& property) {
           ("No model file is set and the shipped model was not found. Set the property model-file, or "
            "GST_BSMAMBA2SEP_MODEL, to a model file."),
           ("looked for%s", looked_for.c_str()));
-      return "";
+      return {};
     }
   }
   const int error = read_error(path);
@@ -69,7 +71,7 @@ std::string find_model_file(GstElement* element, const std::string& property) {
         ("The model file %s does not exist (%s). Set the property model-file to an existing file.",
          path.c_str(), g_strerror(error)),
         (NULL));
-    return "";
+    return {};
   }
   if (error) {
     GST_ELEMENT_ERROR(
@@ -78,10 +80,15 @@ std::string find_model_file(GstElement* element, const std::string& property) {
          "to another file.",
          path.c_str(), g_strerror(error)),
         (NULL));
-    return "";
+    return {};
   }
-  GST_INFO_OBJECT(element, "model file %s", path.c_str());
-  return path;
+  if (!gpu_path.empty() && read_error(gpu_path) != 0) {  // a folder of the user's own may have one model only
+    GST_INFO_OBJECT(element, "%s cannot be read: one model for all devices", gpu_path.c_str());
+    gpu_path.clear();
+  }
+  GST_INFO_OBJECT(element, "model file %s, on a GPU %s", path.c_str(),
+                  gpu_path.empty() ? "the same" : gpu_path.c_str());
+  return {path, gpu_path};
 }
 
 }  // namespace bsm

@@ -18,10 +18,10 @@ int64_t two_hops(const Settings& settings, const Timing& timing) {
 
 }  // namespace
 
-Session::Session(GstElement* owner, const BsmEngineApi* engine, std::string model_path,
+Session::Session(GstElement* owner, const BsmEngineApi* engine, ModelFiles model_files,
                  const Settings& snapshot, std::shared_ptr<const Controls> live_controls)
     : api(engine),
-      model_file(std::move(model_path)),
+      model(std::move(model_files)),
       settings(snapshot),
       controls(std::move(live_controls)),
       input(ring_capacity_samples(snapshot, Timing{})),

@@ -24,6 +24,7 @@
 #include "gst_ptr.h"
 #include "input_queue.h"
 #include "latency.h"
+#include "model_file.h"
 #include "output_queues.h"
 #include "settings.h"
 #include "statistics.h"
@@ -32,14 +33,14 @@ namespace bsm {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(GstElement* owner, const BsmEngineApi* engine, std::string model_path, const Settings& snapshot,
+  Session(GstElement* owner, const BsmEngineApi* engine, ModelFiles model_files, const Settings& snapshot,
           std::shared_ptr<const Controls> live_controls);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   const BsmEngineApi* const api;
-  const std::string model_file;
+  const ModelFiles model;
   const Settings settings;
   const std::shared_ptr<const Controls> controls;
   InputQueue input;

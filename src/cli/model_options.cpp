@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/default_model.h"
+#include "separate/device_choice.h"
 
 namespace bsm {
 namespace {
@@ -21,7 +22,7 @@ CLI::Option* add_model_options(CLI::App& command, ModelArguments& arguments) {
       command
           .add_option("--model", arguments.model_file,
                       std::string("Model file: safetensors or PyTorch checkpoint [default: the shipped ") +
-                          kDefaultModelName + "]")
+                          kCpuModelName + ", on a GPU " + kGpuModelName + "]")
           ->type_name("FILE");
   command
       .add_option("--device", arguments.device,
@@ -42,7 +43,8 @@ CLI::Option* add_model_options(CLI::App& command, ModelArguments& arguments) {
 }
 
 std::string model_path(const ModelArguments& arguments) {
-  return arguments.model_file.empty() ? find_default_model() : arguments.model_file;
+  return arguments.model_file.empty() ? find_default_model(runs_on_gpu(arguments.device))
+                                      : arguments.model_file;
 }
 
 ModelOptions device_options(const ModelArguments& arguments) {

@@ -136,7 +136,7 @@ void FrameTransform::analyse(const float* samples, float* out, int64_t stride) {
   }
 }
 
-void FrameTransform::synthesise_add(const float* spectrum, int64_t stride, float* accumulator) {
+void FrameTransform::synthesise(const float* spectrum, int64_t stride, float* samples) {
   fftwf_complex* scratch = impl_->spectrum.get();
   for (int f = 0; f < impl_->spec.bins(); ++f) {
     scratch[f][0] = spectrum[f * stride];
@@ -145,7 +145,7 @@ void FrameTransform::synthesise_add(const float* spectrum, int64_t stride, float
   float* real = impl_->real.get();
   fftwf_execute_dft_c2r(impl_->plans.inverse, scratch, real);
   const float* window = impl_->synthesis_window.data();
-  for (int i = 0; i < impl_->spec.n_fft; ++i) accumulator[i] += real[i] * window[i];
+  for (int i = 0; i < impl_->spec.n_fft; ++i) samples[i] = real[i] * window[i];
 }
 
 }  // namespace bsm

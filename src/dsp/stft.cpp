@@ -46,11 +46,13 @@ AudioBuffer istft(const Spectrogram& spectrogram, int64_t samples, FrameTransfor
     }
 
   AudioBuffer audio(spectrogram.channels, samples);
-  std::vector<float> sum(static_cast<size_t>(padded_length));
+  std::vector<float> sum(static_cast<size_t>(padded_length)), windowed(static_cast<size_t>(spec.n_fft));
   for (int c = 0; c < spectrogram.channels; ++c) {
     std::fill(sum.begin(), sum.end(), 0.0f);
-    for (int64_t t = 0; t < spectrogram.frames; ++t)
-      transform.synthesise_add(spectrogram.frame(t) + 2 * c, stride, sum.data() + t * spec.hop);
+    for (int64_t t = 0; t < spectrogram.frames; ++t) {
+      transform.synthesise(spectrogram.frame(t) + 2 * c, stride, windowed.data());
+      for (size_t i = 0; i < windowed.size(); ++i) sum[static_cast<size_t>(t * spec.hop) + i] += windowed[i];
+    }
     for (int64_t s = 0; s < samples; ++s) {
       const size_t at = static_cast<size_t>(s + half);
       audio.channel(c)[s] = window_sum[at] > kSmallestWindowSum ? sum[at] / window_sum[at] : 0.0f;

@@ -58,9 +58,8 @@ class FrameTransform {
   const std::vector<float>& window() const;
   /// n_fft samples -> spectrum; bin f goes to out[f * stride] and out[f * stride + 1] (re, im).
   void analyse(const float* samples, float* out, int64_t stride);
-  /// Spectrum -> n_fft windowed samples, ADDED to `accumulator` (overlap-add, not yet divided by the window
-  /// sum).
-  void synthesise_add(const float* spectrum, int64_t stride, float* accumulator);
+  /// Spectrum -> n_fft windowed samples (to be overlapped, added and divided by the window sum).
+  void synthesise(const float* spectrum, int64_t stride, float* samples);
 
  private:
   struct Impl;

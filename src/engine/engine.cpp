@@ -10,12 +10,14 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "separate/device_choice.h"
 #include "separate/model.h"
 #include "separate/shared_model.h"
 #include "separate/streaming.h"
 
 struct BsmModel {
   std::shared_ptr<const bsm::Model> model;
+  std::string file;
 };
 
 struct BsmStream {
@@ -153,6 +155,8 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
     ModelOptions wanted;
     wanted.model_file = options->model_file;
     wanted.device = options->device != nullptr ? options->device : "auto";
+    if (options->gpu_model_file != nullptr && runs_on_gpu(wanted.device))
+      wanted.model_file = options->gpu_model_file;
     wanted.precision = precision_of(options->precision);
     wanted.threads = static_cast<int>(std::min<uint32_t>(options->threads, 1u << 20));
     LoadProgress report;
@@ -164,6 +168,7 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
     loaded->model = options->share != 0 ? load_shared_model(wanted, report) : Model::load(wanted, report);
     if (loaded->model->config().stems.size() > BSM_MAX_STEMS)
       throw Error(ErrorCode::kWrongType, "The model " + wanted.model_file + " has more than 16 stems.");
+    loaded->file = wanted.model_file;
     *model = loaded.release();
   });
 }
@@ -171,6 +176,7 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
 void model_info(const BsmModel* model, BsmModelInfo* info) {
   *info = {};
   const ModelConfig& config = model->model->config();
+  info->model_file = model->file.c_str();
   info->sample_rate_hz = config.sample_rate_hz;
   info->stems = static_cast<int32_t>(config.stems.size());
   for (size_t s = 0; s < config.stems.size(); ++s) info->stem_names[s] = config.stems[s].c_str();

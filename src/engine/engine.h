@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define BSM_ENGINE_ABI_VERSION 2
+#define BSM_ENGINE_ABI_VERSION 3
 #define BSM_ENGINE_SYMBOL "bsm_engine_api"
 #define BSM_MAX_STEMS 16
 
@@ -51,6 +51,7 @@ typedef enum { BSM_LOG_ERROR = 0, BSM_LOG_WARNING, BSM_LOG_INFO, BSM_LOG_DEBUG }
 
 typedef struct {
   const char* model_file;   /* path, UTF-8 */
+  const char* gpu_model_file; /* NULL, or the file to load instead when the device turns out to be a GPU */
   const char* device;       /* "auto", "cpu", "cuda", "cuda:N"; an explicit device never falls back */
   BsmPrecision precision;   /* auto: fp32 on a CPU, bf16 on a GPU that has it, else fp16 */
   uint32_t threads;         /* CPU threads for inference, 0 = one per physical core */
@@ -59,6 +60,7 @@ typedef struct {
 } BsmModelOptions;
 
 typedef struct {
+  const char* model_file;                  /* what was loaded; owned by the model */
   int32_t sample_rate_hz;
   int32_t stems;                           /* network outputs; a stream has one more: the rest of the mixture */
   const char* stem_names[BSM_MAX_STEMS];   /* "vocals", ...; owned by the model */

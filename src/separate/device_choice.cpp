@@ -60,6 +60,8 @@ c10::Device choose_device(const std::string& device) {
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
+bool runs_on_gpu(const std::string& device) { return !choose_device(device).is_cpu(); }
+
 Precision choose_precision(Precision precision, const c10::Device& device) {
   if (device.is_cpu()) {
     if (precision == Precision::kBf16 || precision == Precision::kFp16)

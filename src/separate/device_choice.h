@@ -13,6 +13,9 @@ namespace bsm {
 /// kSettings for other words, kNotFound for a GPU that is not there, with a list of what is.
 c10::Device choose_device(const std::string& device);
 
+/// Whether choose_device() chooses a GPU. Throws as it does.
+bool runs_on_gpu(const std::string& device);
+
 /// kAuto: fp32 on a CPU, on a GPU bf16 from compute capability 8.0 on, else fp16. Throws Error(kSettings) for
 /// half precision on a CPU.
 Precision choose_precision(Precision precision, const c10::Device& device);

@@ -44,7 +44,7 @@ class OfflineRun {
   OfflineRun(const Model& model, const OfflineOptions& options, int channels, const StemSink& sink)
       : model_(model),
         sink_(sink),
-        path_(model.config(), channels),
+        path_(model.config(), channels, model.impl().threads),
         window_(options.window_frames),
         overlap_(options.overlap_frames),
         step_(window_ - overlap_),

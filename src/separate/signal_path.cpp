@@ -6,7 +6,9 @@
 #include <string>
 
 #include "core/error.h"
+#include "nn/cpu/team.h"
 #include "nn/stages.h"
+#include "separate/cpu_threads.h"
 
 namespace bsm {
 namespace {
@@ -16,13 +18,21 @@ constexpr int kMaxChannels = 8;
 // False for NaN as well.
 float audible(float sample) { return std::abs(sample) <= kLargestSample ? sample : 0.0f; }
 
+ForEach on_team(int threads) {
+  if (threads <= 1) return {};
+  return [threads](int64_t count, const std::function<void(int64_t)>& body) {
+    const CpuThreadScope scope(threads);
+    for_each_on_team(count, body);
+  };
+}
+
 }  // namespace
 
-SignalPath::SignalPath(const ModelConfig& config, int channels)
+SignalPath::SignalPath(const ModelConfig& config, int channels, int threads)
     : channels_(channels),
       model_channels_(config.channels),
       frame_size_(int64_t{2} * config.channels * config.stft.bins()),
-      analysis_(config.stft, config.channels),
+      analysis_(config.stft, config.channels, on_team(threads), threads),
       mixture_(static_cast<size_t>(std::max(channels, 1))) {
   if (config.channels > kMaxChannels || config.stems.empty())
     throw Error(ErrorCode::kSettings, "The model has " + std::to_string(config.channels) + " channels and " +
@@ -32,7 +42,8 @@ SignalPath::SignalPath(const ModelConfig& config, int channels)
     throw Error(ErrorCode::kSettings, "The model takes " + std::to_string(config.channels) +
                                           " channels or mono, but the signal has " +
                                           std::to_string(channels) + " channels; convert the signal.");
-  for (size_t s = 0; s < config.stems.size(); ++s) synthesis_.emplace_back(config.stft, config.channels);
+  for (size_t s = 0; s < config.stems.size(); ++s)
+    synthesis_.emplace_back(config.stft, config.channels, on_team(threads), threads);
 
   const size_t outputs = config.stems.size() + 1;
   mixture_block_.resize(static_cast<size_t>(channels) * kBlock_samples);
@@ -69,22 +80,19 @@ void SignalPath::push_block(int64_t samples) {
     planar[static_cast<size_t>(c)] = mixture_channel(channels_ == 1 ? 0 : c);
   for (int c = 0; c < channels_; ++c) mixture_[static_cast<size_t>(c)].append(mixture_channel(c), samples);
   analysis_.push(planar.data(), samples);
-  take_frames();
-  stage_done(Stage::kStft);
 }
 
 void SignalPath::take_frames() {
-  const int64_t first = frames_ready();
-  const int64_t count = analysis_.available();
+  const int64_t end = frames_.end(), count = analysis_.available();
+  if (count == 0) return;
   frames_.extend(count * frame_size_);
-  analysis_.pop_frames(frame(first), count);
+  analysis_.pop_frames(frames_.at(end), count);
+  stage_done(Stage::kStft);
 }
 
 void SignalPath::finish_input() {
   input_finished_ = true;
   analysis_.finish();
-  take_frames();
-  stage_done(Stage::kStft);
 }
 
 void SignalPath::push_estimates(const float* stems, int64_t stem_stride, int64_t count) {

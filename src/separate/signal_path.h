@@ -22,7 +22,8 @@ class SignalPath {
   /// `channels` of the mixture: those of the model, or 1 for any model (the mono signal then takes the place
   /// of every channel, and the mean over the channels of an estimate is the mono stem). Throws
   /// Error(kSettings).
-  SignalPath(const ModelConfig& config, int channels);
+  /// @param threads  CPU threads for the transforms; they are the team's (nn/cpu/team.h)
+  SignalPath(const ModelConfig& config, int channels, int threads);
 
   int channels() const { return channels_; }
   int stems() const { return static_cast<int>(synthesis_.size()); }
@@ -36,11 +37,15 @@ class SignalPath {
   bool input_finished() const { return input_finished_; }
   int64_t samples_pushed() const { return analysis_.samples_pushed(); }
 
-  /// Frames [0, frames_ready()) of the mixture have been computed.
-  int64_t frames_ready() const { return frames_.end() / frame_size_; }
+  /// Frames [0, frames_ready()) of the mixture are known. They are computed when one is asked for: many at
+  /// once are spread over threads.
+  int64_t frames_ready() const { return frames_.end() / frame_size_ + analysis_.available(); }
   /// Frame t of the mixture, [F], followed by the frames after it up to frames_ready(). Only frames not
   /// dropped yet.
-  float* frame(int64_t t) { return frames_.at(t * frame_size_); }
+  float* frame(int64_t t) {
+    take_frames();
+    return frames_.at(t * frame_size_);
+  }
   void drop_frames_before(int64_t t) { frames_.drop_before(t * frame_size_); }
 
   /// The next `count` frames of the estimates: stem s at stems[s * stem_stride], [count][F].

@@ -47,7 +47,7 @@ struct StreamingSeparator::Impl {
   int64_t next_frame = 0;  // first frame whose estimate is not made yet
 
   Impl(std::shared_ptr<const Model> m, const StreamingOptions& o)
-      : model(std::move(m)), options(o), path(model->config(), o.channels) {}
+      : model(std::move(m)), options(o), path(model->config(), o.channels, model->impl().threads) {}
 
   bool carries() const { return options.mode == StreamingMode::kCarry; }
   int64_t context_frames() const { return carries() ? 0 : options.context_frames; }

@@ -21,6 +21,7 @@ struct BsmModel {
   int sample_rate_hz;
   int voice;
   std::string device;
+  std::string file;
 };
 
 struct BsmStream {
@@ -58,6 +59,7 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
   ++c.model_opens;
   c.inferences = 0;
   c.share = options->share;
+  c.gpu_model = options->gpu_model_file != nullptr;
   if (c.block_open) wait_while(c.block_open);
   const int steps = c.load_ms;
   for (int i = 0; i < steps; ++i) {
@@ -69,12 +71,15 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
   const std::string device = options->device;
   if (c.small_gpu_at_open && device != "cpu") return fail(BSM_ERROR_OUT_OF_MEMORY, error, "the GPU is full");
   ++c.open_models;
-  *model = new BsmModel{c.stems, c.sample_rate_hz, c.voice, device == "cpu" ? "cpu" : "fake"};
+  const bool cpu = device == "cpu";
+  *model = new BsmModel{c.stems, c.sample_rate_hz, c.voice, cpu ? "cpu" : "fake",
+                        cpu || !options->gpu_model_file ? options->model_file : options->gpu_model_file};
   return BSM_OK;
 }
 
 void model_info(const BsmModel* model, BsmModelInfo* info) {
   *info = {};
+  info->model_file = model->file.c_str();
   info->sample_rate_hz = model->sample_rate_hz;
   info->stems = model->stems;
   static const char* const others[] = {"drums", "bass", "guitar", "piano", "other"};

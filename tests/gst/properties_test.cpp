@@ -1,9 +1,11 @@
 // Properties: defaults, ranges, when they may change; statistics and the device in use.
-#include "harness.h"
+#include <glib/gstdio.h>
 
 #include <clocale>
 #include <cstdlib>
 #include <cstring>
+
+#include "harness.h"
 
 namespace bsm::test {
 namespace {
@@ -128,6 +130,32 @@ TEST_F(Properties, ShareModelReachesTheEngine) {
     gst_element_set_state(stage.element(), GST_STATE_NULL);
     ASSERT_TRUE(eventually([] { return engine().open_models == 0; }));
   }
+}
+
+// Of the shipped models one is for GPUs; a file that the user names is for every device.
+TEST_F(Properties, ShippedModelDependsOnTheDevice) {
+  gchar* folder = g_dir_make_tmp("bsm-XXXXXX", nullptr);
+  const std::string live = std::string(folder) + "/bsmamba2-live.safetensors",
+                    base = std::string(folder) + "/bsmamba2-base.safetensors";
+  g_setenv("BSMAMBA2_MODEL_DIR", folder, TRUE);
+  const auto loads_another_on_a_gpu = [](const std::string& model_file) {
+    Stage stage({{"model-file", model_file}});
+    EXPECT_TRUE(stage.wait_loaded());
+    const bool result = engine().gpu_model;
+    gst_element_set_state(stage.element(), GST_STATE_NULL);
+    EXPECT_TRUE(eventually([] { return engine().open_models == 0; }));
+    return result;
+  };
+  ASSERT_TRUE(g_file_set_contents(live.c_str(), "x", 1, nullptr));
+  EXPECT_FALSE(loads_another_on_a_gpu(""));
+  ASSERT_TRUE(g_file_set_contents(base.c_str(), "x", 1, nullptr));
+  EXPECT_TRUE(loads_another_on_a_gpu(""));
+  EXPECT_FALSE(loads_another_on_a_gpu(live));
+  g_unsetenv("BSMAMBA2_MODEL_DIR");
+  g_remove(live.c_str());
+  g_remove(base.c_str());
+  g_rmdir(folder);
+  g_free(folder);
 }
 
 TEST_F(Properties, KeepWhatIsSet) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <thread>
 
 #include "core/error.h"
 #include "signals.h"
@@ -103,6 +104,27 @@ TEST(StftStream, EqualsWholeSignalToTheLastBit) {
         EXPECT_EQ(stream_istft(synthesis, changed, length, sizes).samples,
                   istft(changed, length, transform).samples);
       }
+  }
+}
+
+TEST(StftStream, ThreadsChangeNothing) {
+  const ForEach one_thread_each = [](int64_t count, const std::function<void(int64_t)>& body) {
+    std::vector<std::jthread> threads;
+    for (int64_t i = 0; i < count; ++i) threads.emplace_back(body, i);
+  };
+  const StftSpec spec;
+  const AudioBuffer audio = noise(2, 50'000, 12);
+  FrameTransform transform(spec);
+  const Spectrogram whole = stft(audio, transform);
+  for (const int threads : {2, 3, 64}) {
+    for (auto& [name, sizes] : piece_sizes()) {
+      SCOPED_TRACE(std::to_string(threads) + " threads, pieces of " + name);
+      StftStream analysis(spec, 2, one_thread_each, threads);
+      IstftStream synthesis(spec, 2, one_thread_each, threads);
+      EXPECT_EQ(stream_stft(analysis, audio, sizes, whole.frame_size()), whole.values);
+      EXPECT_EQ(stream_istft(synthesis, whole, audio.frames, sizes).samples,
+                istft(whole, audio.frames, transform).samples);
+    }
   }
 }
 
