@@ -13,7 +13,8 @@ namespace {
 std::string config_path(const char* name) { return (std::filesystem::path(BSM_CONFIG_DIR) / name).string(); }
 
 TEST(TrainConfig, ShippedFilesLoad) {
-  for (const char* name : {"base.json", "live.json", "live-finetune.json", "paper.json", "tiny.json"})
+  for (const char* name :
+       {"base.json", "fine-bands.json", "live.json", "live-finetune.json", "paper.json", "tiny.json"})
     EXPECT_NO_THROW(RunConfig::load(config_path(name))) << name;
 }
 
