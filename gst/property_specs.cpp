@@ -33,8 +33,9 @@ void install_properties(GObjectClass* klass) {
    *
    * Since: 0.1
    */
-  install(kPropModelFile, g_param_spec_string("model-file", "Model file",
-                                              "Path of the model (NULL = the shipped one)", nullptr, kReady));
+  install(kPropModelFile,
+          g_param_spec_string("model-file", "Model file",
+                              "Path of the model (NULL = the shipped one for the device)", nullptr, kReady));
   /**
    * GstBsMamba2Sep:device:
    *
