@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The plugin's tests, with the fake engine, built with AddressSanitizer and UBSan, and again with ThreadSanitizer.
+#
+#   tests/gst/sanitize.sh [asan|tsan|all] [TEST...]     default: all, every test of the plugin
+#
+# Builds in build-asan and build-tsan; BSM_RANDOM_OPERATIONS as for the test gst_random.
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+declare -A sanitizers=([asan]="address,undefined" [tsan]=thread)
+which=${1:-all}
+shift || true
+case $which in
+  all) builds=(asan tsan) ;;
+  asan | tsan) builds=("$which") ;;
+  *) echo "usage: $0 [asan|tsan|all] [TEST...]" >&2; exit 2 ;;
+esac
+
+status=0
+for name in "${builds[@]}"; do
+  build=$top/build-$name
+  [ -f "$build/build.ninja" ] || meson setup "$build" "$top" -Dtests=enabled -Dengine=disabled \
+    -Db_sanitize="${sanitizers[$name]}" -Db_lundef=false
+  ninja -C "$build"
+  meson test -C "$build" --no-rebuild --timeout-multiplier 10 --print-errorlogs --suite gst "$@" || status=$?
+done
+exit $status
