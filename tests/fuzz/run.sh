@@ -26,7 +26,7 @@ done
 status=0
 for reader in "${readers[@]}"; do
   if wait "${running[$reader]}"; then
-    echo "$reader: $(grep ' DONE ' "$build/log-$reader"); $(grep '^Done ' "$build/log-$reader"); no finding"
+    echo "$reader: $(grep -a 'DONE  ' "$build/log-$reader"); $(grep -a '^Done ' "$build/log-$reader"); no finding"
   else
     status=1
     tail -n 60 "$build/log-$reader"
