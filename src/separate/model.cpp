@@ -57,8 +57,8 @@ std::shared_ptr<const Model> make(const ModelOptions& options, const LoadProgres
   auto impl = std::make_unique<Model::Impl>();
   impl->threads = options.threads > 0 ? options.threads : physical_cores();
   translate_errors(doing, [&] {
-    // Before anything else computes, so that LibTorch's workers start with these settings.
-    const CpuThreadScope threads(impl->threads);
+    // Loading is a thousand small operations: LibTorch's other threads would spin between them.
+    const CpuThreadScope one_thread(1);
     report(progress, "finding the device", 0.0);
     impl->device = choose_device(options.device);
     impl->device_name = impl->device.str();

@@ -69,6 +69,11 @@ TEST(Golden, FixturesAreThere) {
   EXPECT_FALSE(golden_files({".safetensors"}).empty());
 }
 
+/// Spectrogram [T][bins][channels][2] as the fixtures hold it: [channels, bins, T, 2].
+Tensor channels_first(const Tensor& frames, int64_t bins, int64_t channels) {
+  return frames.reshape({-1, bins, channels, 2}).permute({2, 1, 0, 3});
+}
+
 class GoldenNetwork : public testing::TestWithParam<fs::path> {
  protected:
   GoldenNetwork() : checkpoint_(Checkpoint::open(GetParam())), network_(load_network(GetParam())) {}
@@ -89,6 +94,9 @@ class GoldenNetwork : public testing::TestWithParam<fs::path> {
       if (name.compare(0, group.size(), group) == 0) largest = std::max(largest, error);
   }
 
+  /// Computes what the fixture holds, and compares it.
+  void hold_to_fixture();
+
   void print_errors() const {
     std::cout << GetParam().filename().string() << ":";
     for (const auto& [group, error] : errors_)
@@ -103,12 +111,7 @@ class GoldenNetwork : public testing::TestWithParam<fs::path> {
       {"stft.mixture", -1}, {"activations.", -1}, {"stft.estimate", -1}, {"audio.estimate", -1}};
 };
 
-/// Spectrogram [T][bins][channels][2] as the fixtures hold it: [channels, bins, T, 2].
-Tensor channels_first(const Tensor& frames, int64_t bins, int64_t channels) {
-  return frames.reshape({-1, bins, channels, 2}).permute({2, 1, 0, 3});
-}
-
-TEST_P(GoldenNetwork, NetworkComputesWhatTheFixtureHolds) {
+void GoldenNetwork::hold_to_fixture() {
   const TensorEntry* mixture_entry = checkpoint_.find("audio.mixture");
   ASSERT_NE(mixture_entry, nullptr) << "a fixture needs its input, audio.mixture [channels, samples]";
   const ModelConfig& config = network_->config();
@@ -145,6 +148,13 @@ TEST_P(GoldenNetwork, NetworkComputesWhatTheFixtureHolds) {
   compare("audio.estimate", torch::stack(waves), kAudioTolerance, false);
   EXPECT_GT(compared_, 0) << "the fixture holds nothing to compare with";
   print_errors();
+}
+
+TEST_P(GoldenNetwork, PlainOperatorsComputeWhatTheFixtureHolds) { hold_to_fixture(); }
+
+TEST_P(GoldenNetwork, FusedOperatorsComputeWhatTheFixtureHolds) {
+  network_->prepare_inference();
+  hold_to_fixture();
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenNetwork, testing::ValuesIn(golden_files({".safetensors"})), test_name);
