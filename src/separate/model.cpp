@@ -40,8 +40,9 @@ torch::Dtype compute_dtype(Precision precision) {
   }
 }
 
-void warn_of_slow_blas() {
-  if (!blas_is_generic()) return;
+/// A Mamba2 network at float32 computes its products itself.
+void warn_of_slow_blas(const ModelConfig& config, Precision precision) {
+  if (!blas_is_generic() || (config.kind == BlockKind::kMamba2 && precision == Precision::kFp32)) return;
   log(LogLevel::kWarning,
       "LibTorch multiplies matrices with the generic reference BLAS (" + blas_library().path +
           "), about 40 times slower than OpenBLAS: install the package libopenblas0-pthread.");
@@ -63,11 +64,11 @@ std::shared_ptr<const Model> make(const ModelOptions& options, const LoadProgres
     impl->device = choose_device(options.device);
     impl->device_name = impl->device.str();
     impl->precision = choose_precision(options.precision, impl->device);
-    if (impl->device.is_cpu()) warn_of_slow_blas();
     // Of the precisions only fp32 is concerned: factors keep 11 bits, sums 24, at several times the speed.
     if (impl->device.is_cuda()) at::globalContext().setAllowTF32CuBLAS(true);
 
     impl->network = make_network();
+    if (impl->device.is_cpu()) warn_of_slow_blas(impl->network->config(), impl->precision);
     impl->parameters = parameter_count(impl->network);
 
     report(progress, "moving the weights to the device", 0.7);

@@ -126,6 +126,20 @@ TEST(Network, StaleInferenceWeightsAreRefused) {
   EXPECT_LT(relative_error(prepared, network->forward(frames)), 1e-6);
 }
 
+TEST(Network, GivesTheMasksOfTheWantedFramesAlone) {
+  SeparationNetwork network = make_random_network(small_config(), 28);
+  const Tensor frames = random_frames(network->config(), 2, 9);
+  torch::NoGradGuard no_grad;
+  for (const bool prepared : {true, false}) {
+    if (!prepared) network->discard_prepared();
+    const Tensor whole = network->forward(frames);
+    EXPECT_LT(relative_error(network->forward(frames, nullptr, 0, {3, 7}), whole.slice(2, 3, 7)), 1e-6);
+    EXPECT_LT(relative_error(network->forward(frames, nullptr, 0, {3}), whole.slice(2, 3)), 1e-6);
+    EXPECT_THROW(network->forward(frames, nullptr, 0, {7, 7}), c10::Error);
+    EXPECT_THROW(network->forward(frames, nullptr, 0, {0, 10}), c10::Error);
+  }
+}
+
 TEST(Network, RefusesInputsOfOtherShapes) {
   SeparationNetwork network = make_random_network(small_config(), 26);
   EXPECT_THROW(network->forward(torch::zeros({1, 4, 100})), c10::Error);
