@@ -12,6 +12,7 @@
 #include "cli/model_options.h"
 #include "cli/songs.h"
 #include "cli/terminal.h"
+#include "eval/balance.h"
 #include "io/audio_file.h"
 #include "io/sha256.h"
 
@@ -133,7 +134,12 @@ int run_evaluate(const EvaluateArguments& arguments) {
       const std::string name = variant_name(folder.name, result.balance_db);
       if (stderr_is_terminal()) show_progress_line(name);
       Song song = raw;
-      if (result.balance_db) set_balance(song, *result.balance_db, method.sample_rate_hz, folder.name);
+      if (result.balance_db &&
+          !set_balance(song.vocals, song.accompaniment, method.sample_rate_hz, *result.balance_db))
+        throw Error(
+            ErrorCode::kSettings,
+            "The song " + folder.name +
+                " has no balance to set: its voice or its band never sounds. Leave it out of the data.");
       const AudioBuffer mixture = song.mixture();
       if (!arguments.mixtures_dir.empty()) {
         write_wav((fs::path(arguments.mixtures_dir) / (name + ".wav")).string(), mixture,

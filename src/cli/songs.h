@@ -1,7 +1,6 @@
 // Songs with true stems, for evaluation.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,8 +8,8 @@
 
 namespace bsm {
 
-/// A folder with vocals.* and either accompaniment.* or drums.*, bass.* and other.* (the layout of
-/// MUSDB18-HQ).
+/// A song folder as find_audio() knows them: vocals.* and accompaniment.*, or drums.*, bass.* and other.*
+/// (the layout of MUSDB18-HQ).
 struct SongFolder {
   std::string name;  ///< path below the data folder, "/" written as "."
   std::string vocals;
@@ -29,10 +28,5 @@ struct Song {
 /// Reads a song at `sample_rate_hz` (resampled if need be). A stem that ends early is silent from there on; a
 /// mono stem beside stereo ones stands on both channels. Throws Error.
 Song load_song(const SongFolder& folder, int sample_rate_hz);
-
-/// Scales the voice so that, while it sounds (100 ms windows of it above -60 dBFS RMS), its RMS stands
-/// `balance_db` above the band's RMS in the same windows. Throws Error(kSettings) when one of them never
-/// sounds there.
-void set_balance(Song& song, double balance_db, int sample_rate_hz, const std::string& name);
 
 }  // namespace bsm

@@ -104,6 +104,14 @@ Command add_train(CLI::App& program) {
   app->add_option("--device", options->device,
                   "auto (a GPU if there is one), cpu, cuda, cuda:N [default: auto]")
       ->type_name("DEVICE");
+  app->add_option("--batch", options->batch,
+                  "Mixtures per forward pass on each GPU [default: the configuration's]")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  app->add_option("--accumulate", options->accumulate,
+                  "Forward passes per optimizer step [default: the configuration's]")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   app->add_flag(
       "--recompute", options->recompute,
       "Backward passes compute the inside of blocks again: less memory, about a third more time; for "

@@ -50,6 +50,9 @@ class ObjectReader {
     }
     to = from.get<T>();
   }
+  static void assign(const Json& from, std::optional<double>& to) {
+    to = from.is_null() ? std::nullopt : std::optional(from.get<double>());
+  }
   static void assign(const Json& from, Range& to) {
     const auto pair = from.get<std::array<double, 2>>();
     to = {pair[0], pair[1]};
@@ -87,6 +90,8 @@ AugmentConfig read_augment(const Json& json, const std::string& where) {
     check_range(where, key, value, low, high);
   };
   reader.read("balance_levels", a.balance_levels);
+  reader.read("separate_stems", a.separate_stems);
+  reader.read("source_activity", a.source_activity);
   range("level_db", a.level_db, -80, 0);
   range("balance_db", a.balance_db, -60, 60);
   range("gain", a.gain, 0, 100);
@@ -119,6 +124,8 @@ AugmentConfig read_augment(const Json& json, const std::string& where) {
   probability("active_share", a.active_share);
   probability("active_fraction", a.active_fraction);
   probability("same_song_p", a.same_song_p);
+  check(!a.separate_stems || (!a.balance_levels && a.same_song_p == 0 && a.stack_instrumental_p == 0),
+        where + ".separate_stems needs balance_levels false, same_song_p 0 and stack_instrumental_p 0.");
   reader.finish();
   return a;
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "nn/config.h"
@@ -21,6 +22,12 @@ struct AugmentConfig {
   /// true: voice and band are levelled (`level_db`, `balance_db`); false: the stems keep the level of their
   /// files times a factor from `gain`, as the paper does.
   bool balance_levels = true;
+  /// Drums, bass and other of songs are drawn, silenced and levelled each by itself, from a song each, as the
+  /// paper does; only with balance_levels = false and without same_song_p and stack_instrumental_p.
+  bool separate_stems = false;
+  /// Crops are the active segments of each stem (see source_activity.h), as the paper's, instead of any place
+  /// and active_share of the voices.
+  bool source_activity = false;
   Range level_db{-34, -14};  ///< RMS of the band while it sounds, dB relative to full scale
   Range balance_db{-15, 6};  ///< RMS of the voice while it sounds, relative to the band's
   Range gain{0.5, 1.5};      ///< only with balance_levels = false
@@ -74,7 +81,8 @@ struct TrainingConfig {
   int64_t report_every_steps = 50;
   int64_t validate_every_steps = 1000;
   double validate_window_s = 8;
-  double validate_balance_db = -6;  ///< the voice's sounding RMS relative to the band's; see levels.h
+  /// The voice's level relative to the band's (see eval/balance.h), dB; null: as the songs are.
+  std::optional<double> validate_balance_db = -6;
   double save_every_minutes = 4;
   AugmentConfig augment;
   bool operator==(const TrainingConfig&) const = default;

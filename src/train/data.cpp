@@ -2,12 +2,14 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "core/error.h"
 #include "train/assemble.h"
 #include "train/library.h"
+#include "train/musdb18.h"
 
 namespace bsm {
 
@@ -20,32 +22,36 @@ TrainingData load_training_data(const TrainOptions& options, const RunConfig& co
 
   std::string valid_dir = options.valid_dir;
   if (valid_dir.empty() && fs::is_directory(root / "valid")) valid_dir = (root / "valid").string();
-  std::vector<DecodedTrack> validation;
-  if (!valid_dir.empty()) {
-    AudioLibrary songs = find_audio(valid_dir);
+  const fs::path train_dir = fs::is_directory(root / "train") ? root / "train" : root;
+  AudioLibrary library =
+      find_audio(train_dir.string(), {valid_dir, (root / "valid").string(), (root / "test").string()});
+  AudioLibrary songs;
+  if (valid_dir.empty()) {
+    songs.songs = take_musdb18_validation(library.songs);
+  } else {
+    songs = find_audio(valid_dir);
     if (songs.songs.empty())
       throw Error(ErrorCode::kSettings, "The validation folder " + valid_dir +
                                             " holds no song folders (vocals.* beside "
                                             "accompaniment.* or drums.*, bass.*, other.*).");
     songs.loose.clear();
-    validation = decode_tracks(all_tracks(songs), rate, options.decode_threads);
   }
-
-  const fs::path train_dir = fs::is_directory(root / "train") ? root / "train" : root;
-  const AudioLibrary library =
-      find_audio(train_dir.string(), {valid_dir, (root / "valid").string(), (root / "test").string()});
-  std::vector<DecodedTrack> tracks = decode_tracks(all_tracks(library), rate, options.decode_threads);
+  const AugmentConfig& augment = config.training.augment;
+  const std::vector<DecodedTrack> validation = decode_tracks(all_tracks(songs), rate, options.decode_threads);
+  std::vector<DecodedTrack> tracks =
+      decode_tracks(all_tracks(library, augment.separate_stems), rate, options.decode_threads);
   check_no_leak(tracks, validation);
 
   TrainingData data;
-  data.index = index_tracks(tracks, rate);
+  const int64_t segment_samples = std::llround(config.training.segment_s * rate);
+  data.index = index_tracks(tracks, rate, augment.source_activity ? segment_samples : 0);
   data.packed = pack_tracks(data.index, std::move(tracks), device);
   data.validation = make_validation_songs(validation, rate, config.training.validate_balance_db);
   char text[256];
   std::snprintf(
       text, sizeof(text),
       "data: %.1f min of voices, %.1f min of instrumentals, %zu songs with both; %zu validation songs",
-      data.index.vocals_s() / 60, data.index.instrumental_s() / 60, data.index.songs.size(),
+      data.index.vocals_s() / 60, data.index.instrumental_s() / 60, library.songs.size(),
       data.validation.size());
   say(text);
   return data;

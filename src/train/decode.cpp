@@ -75,6 +75,7 @@ DecodedTrack decode_track(const TrackFiles& files, int sample_rate_hz) {
   DecodedTrack track;
   track.song = files.song;
   track.role = files.role;
+  track.part = files.part;
   track.path = files.paths.at(0);
   std::vector<float> sum;
   for (const std::string& path : files.paths) {

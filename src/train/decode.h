@@ -24,6 +24,7 @@ struct DecodedTrack {
   std::vector<int16_t> samples;  ///< interleaved left, right
   int song = -1;
   StemRole role = StemRole::kVocals;
+  BandPart part = BandPart::kWhole;
   std::string path;                ///< of its first file
   std::vector<ContentMark> marks;  ///< one per file
   int64_t frames() const { return static_cast<int64_t>(samples.size() / 2); }

@@ -2,64 +2,86 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace bsm {
 namespace {
 
 constexpr int kActiveTries = 16;
 
-std::vector<double> running_sums(const std::vector<IndexedTrack>& tracks) {
-  std::vector<double> ends;
-  double sum = 0;
-  for (const IndexedTrack& track : tracks) ends.push_back(sum += static_cast<double>(track.frames));
-  return ends;
+std::vector<CropPool> band_pools(const TrackIndex& index, const AugmentConfig& augment) {
+  std::vector<std::vector<const IndexedTrack*>> parts(augment.separate_stems ? 4 : 1);
+  for (const IndexedTrack& track : index.instrumental)
+    parts[augment.separate_stems ? static_cast<size_t>(track.part) : 0].push_back(&track);
+  std::vector<CropPool> pools;
+  for (auto& part : parts)
+    if (!part.empty()) pools.emplace_back(std::move(part), augment.source_activity);
+  return pools;
+}
+
+std::vector<const IndexedTrack*> pointers(const std::vector<IndexedTrack>& tracks) {
+  std::vector<const IndexedTrack*> all;
+  for (const IndexedTrack& track : tracks) all.push_back(&track);
+  return all;
 }
 
 }  // namespace
-
-/// Own conversions from the engine's 64 bits: the distributions of the standard library differ between
-/// libraries.
-struct BatchSampler::Random {
-  std::mt19937_64 engine;
-
-  /// The stream of one mixture.
-  void start(uint64_t seed, uint64_t mixture) {
-    std::seed_seq words{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32),
-                        static_cast<uint32_t>(mixture), static_cast<uint32_t>(mixture >> 32)};
-    engine.seed(words);
-  }
-  double unit() { return static_cast<double>(engine() >> 11) * 0x1p-53; }  // [0, 1)
-  double in(const Range& range) { return range.low + (range.high - range.low) * unit(); }
-  double in(double low, double high) { return low + (high - low) * unit(); }
-  bool happens(double probability) { return unit() < probability; }
-};
 
 BatchSampler::BatchSampler(const TrackIndex& index, const AugmentConfig& augment, int64_t segment_samples)
     : index_(index),
       augment_(augment),
       segment_samples_(segment_samples),
-      vocals_ends_(running_sums(index.vocals)),
-      instrumental_ends_(running_sums(index.instrumental)) {}
+      vocals_(pointers(index.vocals), augment.source_activity),
+      bands_(band_pools(index, augment)) {}
 
-const IndexedTrack& BatchSampler::pick(const std::vector<IndexedTrack>& pool, const std::vector<double>& ends,
-                                       Random& random) const {
-  const double at = random.unit() * ends.back();
-  const size_t place = std::upper_bound(ends.begin(), ends.end(), at) - ends.begin();
-  return pool[std::min(place, pool.size() - 1)];
+void BatchSampler::place(SourceDraw& source, const CropPool::Crop& crop) const {
+  source.track_first = crop.track->first;
+  source.track_frames = crop.track->frames;
+  // At its own speed samples are copied, not interpolated.
+  source.start =
+      static_cast<double>(crop.track->first) + (source.speed == 1 ? std::round(crop.start) : crop.start);
 }
 
-void BatchSampler::place(SourceDraw& source, const IndexedTrack& track, Random& random) const {
-  source.track_first = track.first;
-  source.track_frames = track.frames;
-  // A track shorter than the crop lies anywhere inside it.
-  const double spare =
-      static_cast<double>(track.frames) - source.speed * static_cast<double>(segment_samples_);
-  double start = random.in(std::min(spare, 0.0), std::max(spare, 0.0));
-  if (source.speed == 1) start = std::round(start);  // then samples are copied, not interpolated
-  source.start = static_cast<double>(track.first) + start;
+double BatchSampler::draw_speed(RandomStream& random) const {
+  return random.happens(augment_.speed_p) ? random.in(augment_.speed) : 1.0;
 }
 
-void BatchSampler::colour(SourceDraw& source, Random& random) const {
+double BatchSampler::draw_gain_db(RandomStream& random) const {
+  return 20 * std::log10(std::max(random.in(augment_.gain), 1e-6));
+}
+
+void BatchSampler::draw_voice(SourceDraw& source, RandomStream& random) const {
+  source.speed = draw_speed(random);
+  const bool wants_sound = !augment_.source_activity && random.happens(augment_.active_share);
+  const double length = source.speed * static_cast<double>(segment_samples_);
+  for (int attempt = 0; attempt < kActiveTries; ++attempt) {
+    const CropPool::Crop crop = vocals_.draw(random, length);
+    place(source, crop);
+    if (!wants_sound || sounding_fraction(*crop.track, index_.sample_rate_hz,
+                                          std::max<int64_t>(0, static_cast<int64_t>(crop.start)),
+                                          static_cast<int64_t>(length)) >= augment_.active_fraction)
+      break;
+  }
+}
+
+void BatchSampler::draw_band(SourceDraw& source, const CropPool& pool, RandomStream& random) const {
+  source.role = StemRole::kInstrumental;
+  source.speed = draw_speed(random);
+  place(source, pool.draw(random, source.speed * static_cast<double>(segment_samples_)));
+}
+
+/// Both stems of one song at the same place.
+void BatchSampler::draw_same_song(SourceDraw& voice, SourceDraw& band, RandomStream& random) const {
+  const auto& [vocals_place, band_place] = index_.songs[random.below(index_.songs.size())];
+  const IndexedTrack& vocals = index_.vocals[static_cast<size_t>(vocals_place)];
+  const double start = draw_place(random, static_cast<double>(vocals.frames),
+                                  voice.speed * static_cast<double>(segment_samples_));
+  band.speed = voice.speed;
+  place(voice, {&vocals, start});
+  place(band, {&index_.instrumental[static_cast<size_t>(band_place)], start});
+}
+
+void BatchSampler::colour(SourceDraw& source, RandomStream& random) const {
   double width = 1;
   if (random.happens(augment_.width_p)) width = random.in(augment_.width);
   // mid/side: L' = M + w S, R' = M - w S with M = (L + R) / 2, S = (L - R) / 2
@@ -74,7 +96,7 @@ void BatchSampler::colour(SourceDraw& source, Random& random) const {
   add_room(source, random);
 }
 
-void BatchSampler::add_room(SourceDraw& source, Random& random) const {
+void BatchSampler::add_room(SourceDraw& source, RandomStream& random) const {
   if (!random.happens(augment_.reverb_p)) return;
   source.has_reverb = true;
   source.reverb_s = random.in(augment_.reverb_s);
@@ -84,17 +106,17 @@ void BatchSampler::add_room(SourceDraw& source, Random& random) const {
   source.reverb_noise = static_cast<int64_t>(random.unit() * kReverbNoises);
 }
 
-MixtureDraw BatchSampler::draw_mixture(Random& random) const {
+MixtureDraw BatchSampler::draw_mixture(RandomStream& random) const {
   MixtureDraw mixture;
   const AugmentConfig& a = augment_;
   mixture.vocals_silent = random.happens(a.silence_p);
-  mixture.instrumental_silent = random.happens(a.silence_p);
+  mixture.instrumental_silent = !a.separate_stems && random.happens(a.silence_p);
   if (a.balance_levels) {
     mixture.instrumental_db = random.in(a.level_db);
     mixture.vocals_db = mixture.instrumental_db + random.in(a.balance_db);
   } else {
-    mixture.instrumental_db = 20 * std::log10(std::max(random.in(a.gain), 1e-6));
-    mixture.vocals_db = 20 * std::log10(std::max(random.in(a.gain), 1e-6));
+    if (!a.separate_stems) mixture.instrumental_db = draw_gain_db(random);
+    mixture.vocals_db = draw_gain_db(random);
   }
   if (random.happens(a.fade_p)) {
     // The pause may begin before the crop (the voice fades in) or end after it (it fades out).
@@ -118,65 +140,42 @@ MixtureDraw BatchSampler::draw_mixture(Random& random) const {
 }
 
 BatchDraw BatchSampler::draw(uint64_t seed, int64_t first, int batch) const {
-  Random random;
   BatchDraw draw;
-  draw.sources.resize(static_cast<size_t>(2) * batch);
+  draw.sources.resize(static_cast<size_t>(2) * static_cast<size_t>(batch));
   std::vector<SourceDraw> stacked;
-
-  const auto draw_speed = [&] { return random.happens(augment_.speed_p) ? random.in(augment_.speed) : 1.0; };
-  const auto draw_vocals = [&](SourceDraw& source) {
-    source.speed = draw_speed();
-    const bool wants_sound = random.happens(augment_.active_share);
-    const int64_t length = static_cast<int64_t>(source.speed * static_cast<double>(segment_samples_));
-    for (int attempt = 0; attempt < kActiveTries; ++attempt) {
-      const IndexedTrack& track = pick(index_.vocals, vocals_ends_, random);
-      place(source, track, random);
-      const int64_t start = std::max<int64_t>(0, static_cast<int64_t>(source.start) - track.first);
-      if (!wants_sound ||
-          sounding_fraction(track, index_.sample_rate_hz, start, length) >= augment_.active_fraction)
-        break;
-    }
-  };
-  const auto draw_instrumental = [&](SourceDraw& source) {
-    source.role = StemRole::kInstrumental;
-    source.speed = draw_speed();
-    place(source, pick(index_.instrumental, instrumental_ends_, random), random);
-  };
-
   for (int b = 0; b < batch; ++b) {
-    random.start(seed, static_cast<uint64_t>(first + b));
+    RandomStream random(seed, static_cast<uint64_t>(first + b));
     draw.mixtures.push_back(draw_mixture(random));
-    SourceDraw& voice = draw.sources[b];
-    SourceDraw& band = draw.sources[batch + b];
-    draw_vocals(voice);
-    draw_instrumental(band);
-    if (!index_.songs.empty() && random.happens(augment_.same_song_p)) {
-      const auto& song =
-          index_.songs[static_cast<size_t>(random.unit() * static_cast<double>(index_.songs.size()))];
-      const IndexedTrack& vocals = index_.vocals[song.first];
-      const IndexedTrack& accompaniment = index_.instrumental[song.second];
-      place(voice, vocals, random);
-      band.speed = voice.speed;
-      band.track_first = accompaniment.first;
-      band.track_frames = accompaniment.frames;
-      band.start = voice.start - static_cast<double>(vocals.first) + static_cast<double>(accompaniment.first);
+    SourceDraw& voice = draw.sources[static_cast<size_t>(b)];
+    SourceDraw& band = draw.sources[static_cast<size_t>(batch + b)];
+    draw_voice(voice, random);
+    draw_band(band, bands_[0], random);
+    if (!index_.songs.empty() && random.happens(augment_.same_song_p)) draw_same_song(voice, band, random);
+    const auto finish = [&](SourceDraw& source) {
+      source.mixture = b;
+      if (augment_.separate_stems && source.role == StemRole::kInstrumental)
+        source.level_db = random.happens(augment_.silence_p) ? -std::numeric_limits<double>::infinity()
+                                                             : draw_gain_db(random);
+      colour(source, random);
+    };
+    finish(voice);
+    finish(band);
+    for (size_t part = 1; part < bands_.size(); ++part) {
+      SourceDraw& other = stacked.emplace_back();
+      draw_band(other, bands_[part], random);
+      finish(other);
     }
-    voice.mixture = band.mixture = b;
-    colour(voice, random);
-    colour(band, random);
     if (random.happens(augment_.stack_vocals_p)) {
       SourceDraw& second = stacked.emplace_back();
-      draw_vocals(second);
+      draw_voice(second, random);
       second.level_db = random.in(augment_.stack_db);
-      second.mixture = b;
-      colour(second, random);
+      finish(second);
     }
     if (random.happens(augment_.stack_instrumental_p)) {
       SourceDraw& second = stacked.emplace_back();
-      draw_instrumental(second);
+      draw_band(second, bands_[0], random);
       second.level_db = random.in(augment_.stack_db);
-      second.mixture = b;
-      colour(second, random);
+      finish(second);
     }
   }
   draw.sources.insert(draw.sources.end(), stacked.begin(), stacked.end());

@@ -5,10 +5,11 @@
 
 #include <array>
 #include <cstdint>
-#include <random>
 #include <vector>
 
 #include "train/config.h"
+#include "train/crop_pool.h"
+#include "train/random_stream.h"
 #include "train/track_index.h"
 
 namespace bsm {
@@ -30,7 +31,7 @@ struct SourceDraw {
   double speed = 1;                          ///< packed samples per output sample
   std::array<double, 4> stereo{1, 0, 0, 1};  ///< output (L, R) = [[0, 1], [2, 3]] * input (L, R)
   std::array<double, kEqKnots> eq_db{};
-  double level_db = 0;  ///< relative to the first source of its stem
+  double level_db = 0;  ///< relative to the first source of its stem; -infinity: silent
   bool has_reverb = false;
   double reverb_s = 1;        ///< time to -60 dB
   double reverb_delay_s = 0;  ///< until the first reflection
@@ -72,19 +73,21 @@ class BatchSampler {
   BatchDraw draw(uint64_t seed, int64_t first, int batch) const;
 
  private:
-  struct Random;
-  const IndexedTrack& pick(const std::vector<IndexedTrack>& pool, const std::vector<double>& ends,
-                           Random& random) const;
-  void place(SourceDraw& source, const IndexedTrack& track, Random& random) const;
-  void colour(SourceDraw& source, Random& random) const;
-  void add_room(SourceDraw& source, Random& random) const;
-  MixtureDraw draw_mixture(Random& random) const;
+  void draw_voice(SourceDraw& source, RandomStream& random) const;
+  void draw_band(SourceDraw& source, const CropPool& pool, RandomStream& random) const;
+  void draw_same_song(SourceDraw& voice, SourceDraw& band, RandomStream& random) const;
+  void place(SourceDraw& source, const CropPool::Crop& crop) const;
+  double draw_speed(RandomStream& random) const;
+  double draw_gain_db(RandomStream& random) const;
+  void colour(SourceDraw& source, RandomStream& random) const;
+  void add_room(SourceDraw& source, RandomStream& random) const;
+  MixtureDraw draw_mixture(RandomStream& random) const;
 
   const TrackIndex& index_;
   AugmentConfig augment_;
   int64_t segment_samples_;
-  std::vector<double> vocals_ends_;  // running sums of the tracks' lengths: long tracks are drawn more often
-  std::vector<double> instrumental_ends_;
+  CropPool vocals_;
+  std::vector<CropPool> bands_;  // one, or with separate_stems one for each part
 };
 
 }  // namespace bsm

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 
@@ -55,9 +56,13 @@ SongFiles song_in(const fs::path& folder, const std::multimap<std::string, std::
   std::vector<std::string>& band = song.accompaniment.paths;
   for (const char* name : {"accompaniment", "instrumental"})
     if (band.empty()) band = only(files, name, folder);
-  if (band.empty())
-    for (const char* name : {"drums", "bass", "other"})
-      for (const std::string& path : only(files, name, folder)) band.push_back(path);
+  if (!band.empty()) return song;
+  for (const auto& [name, part] :
+       {std::pair("drums", BandPart::kDrums), {"bass", BandPart::kBass}, {"other", BandPart::kOther}})
+    for (const std::string& path : only(files, name, folder)) {
+      band.push_back(path);
+      song.parts.push_back({{path}, StemRole::kInstrumental, -1, part});
+    }
   return song;
 }
 
@@ -110,16 +115,28 @@ AudioLibrary find_audio(const std::string& dir, const std::vector<std::string>& 
   return library;
 }
 
-std::vector<TrackFiles> all_tracks(const AudioLibrary& library) {
+std::vector<TrackFiles> all_tracks(const AudioLibrary& library, bool separate_stems) {
+  const auto refuse = [](const std::string& path) {
+    throw Error(ErrorCode::kSettings,
+                "separate_stems needs songs that are stored as vocals, drums, bass and other; " + path +
+                    " is an instrumental in one piece.");
+  };
   std::vector<TrackFiles> tracks;
-  int number = 0;
-  for (const SongFiles& song : library.songs) {
-    for (const TrackFiles* stem : {&song.vocals, &song.accompaniment}) {
-      tracks.push_back(*stem);
-      tracks.back().song = number;
+  for (size_t number = 0; number < library.songs.size(); ++number) {
+    const SongFiles& song = library.songs[number];
+    const size_t first = tracks.size();
+    tracks.push_back(song.vocals);
+    if (separate_stems) {
+      if (song.parts.empty()) refuse(song.accompaniment.paths[0]);
+      tracks.insert(tracks.end(), song.parts.begin(), song.parts.end());
+    } else {
+      tracks.push_back(song.accompaniment);
     }
-    ++number;
+    for (size_t i = first; i < tracks.size(); ++i) tracks[i].song = static_cast<int>(number);
   }
+  if (separate_stems)
+    for (const TrackFiles& track : library.loose)
+      if (track.role == StemRole::kInstrumental) refuse(track.paths[0]);
   tracks.insert(tracks.end(), library.loose.begin(), library.loose.end());
   return tracks;
 }

@@ -69,6 +69,7 @@ void save_state(const std::string& path, const RunState& state, const FlatParame
                      {"config", config.model.to_json()},
                      {"seed", std::to_string(config.training.seed)},
                      {"step", std::to_string(state.step)},
+                     {"mixtures", std::to_string(state.mixtures)},
                      {"updates", std::to_string(parameters.updates())},
                      {"schedule_done", exact(state.schedule_done)},
                      {"trained_s", exact(state.trained_s)},
@@ -102,6 +103,10 @@ RunState load_state(const std::string& path, FlatParameters& parameters, const R
   parameters.set_updates(static_cast<int64_t>(number(file, "updates")));
   RunState state;
   state.step = static_cast<int64_t>(number(file, "step"));
+  // States that do not say are of one process whose batches had one size.
+  state.mixtures = file.metadata().contains("mixtures")
+                       ? static_cast<int64_t>(number(file, "mixtures"))
+                       : state.step * config.training.accumulate * config.training.batch;
   state.schedule_done = real(file, "schedule_done");
   state.trained_s = real(file, "trained_s");
   state.last_usdr_db = real(file, "last_usdr_db");

@@ -11,7 +11,8 @@
 namespace bsm {
 
 struct RunState {
-  int64_t step = 0;          ///< optimizer steps made; with the seed it is the state of the random draws
+  int64_t step = 0;          ///< optimizer steps made
+  int64_t mixtures = 0;      ///< drawn by all processes; with the seed it is the state of the random draws
   double schedule_done = 0;  ///< see advance_schedule()
   double trained_s = 0;      ///< wall clock of all runs so far
   double last_usdr_db = std::numeric_limits<double>::quiet_NaN();

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "train/source_activity.h"
 
 namespace bsm {
 namespace {
@@ -37,7 +38,8 @@ int64_t sounding_window_samples(int sample_rate_hz) {
 double TrackIndex::vocals_s() const { return seconds(vocals, sample_rate_hz); }
 double TrackIndex::instrumental_s() const { return seconds(instrumental, sample_rate_hz); }
 
-TrackIndex index_tracks(const std::vector<DecodedTrack>& tracks, int sample_rate_hz) {
+TrackIndex index_tracks(const std::vector<DecodedTrack>& tracks, int sample_rate_hz,
+                        int64_t active_segment_samples) {
   TrackIndex index;
   index.sample_rate_hz = sample_rate_hz;
   index.packed_frames = kGuardSamples;
@@ -47,12 +49,14 @@ TrackIndex index_tracks(const std::vector<DecodedTrack>& tracks, int sample_rate
     indexed.first = index.packed_frames;
     indexed.frames = track.frames();
     indexed.song = track.song;
+    indexed.part = track.part;
     index.packed_frames += track.frames() + kGuardSamples;
     if (track.frames() == 0) continue;
     indexed.sounding_before = count_sounding(track, sounding_window_samples(sample_rate_hz));
+    if (active_segment_samples > 0) indexed.active_starts = active_segments(track, active_segment_samples);
     const bool vocal = track.role == StemRole::kVocals;
     std::vector<IndexedTrack>& pool = vocal ? index.vocals : index.instrumental;
-    if (track.song >= 0) {
+    if (track.song >= 0 && track.part == BandPart::kWhole) {
       auto& song = songs.try_emplace(track.song, -1, -1).first->second;
       (vocal ? song.first : song.second) = static_cast<int>(pool.size());
     }
@@ -88,9 +92,11 @@ std::vector<int64_t> to_numbers(const TrackIndex& index) {
   for (const auto* tracks : {&index.vocals, &index.instrumental}) {
     numbers.push_back(static_cast<int64_t>(tracks->size()));
     for (const IndexedTrack& track : *tracks) {
-      numbers.insert(numbers.end(), {track.first, track.frames, track.song,
-                                     static_cast<int64_t>(track.sounding_before.size())});
+      numbers.insert(numbers.end(), {track.first, track.frames, track.song, static_cast<int64_t>(track.part),
+                                     static_cast<int64_t>(track.sounding_before.size()),
+                                     static_cast<int64_t>(track.active_starts.size())});
       numbers.insert(numbers.end(), track.sounding_before.begin(), track.sounding_before.end());
+      numbers.insert(numbers.end(), track.active_starts.begin(), track.active_starts.end());
     }
   }
   numbers.push_back(static_cast<int64_t>(index.songs.size()));
@@ -110,9 +116,13 @@ TrackIndex from_numbers(const std::vector<int64_t>& numbers) {
       track.first = *next++;
       track.frames = *next++;
       track.song = static_cast<int>(*next++);
+      track.part = static_cast<BandPart>(*next++);
       const int64_t windows = *next++;
+      const int64_t segments = *next++;
       track.sounding_before.assign(next, next + windows);
       next += windows;
+      track.active_starts.assign(next, next + segments);
+      next += segments;
     }
   }
   index.songs.resize(static_cast<size_t>(*next++));

@@ -22,8 +22,10 @@ struct IndexedTrack {
   int64_t first = 0;  ///< place of its first sample in the packed samples
   int64_t frames = 0;
   int song = -1;
+  BandPart part = BandPart::kWhole;
   /// Sounding windows before window w, for w = 0..number of windows.
   std::vector<int32_t> sounding_before;
+  std::vector<int64_t> active_starts;  ///< see active_segments(); empty unless asked for
   bool operator==(const IndexedTrack&) const = default;
 };
 
@@ -32,7 +34,7 @@ struct TrackIndex {
   int64_t packed_frames = 0;  ///< guards included
   std::vector<IndexedTrack> vocals;
   std::vector<IndexedTrack> instrumental;
-  /// For each song with both stems: its place in `vocals` and in `instrumental`.
+  /// For each song with a voice and a whole band: their places in `vocals` and in `instrumental`.
   std::vector<std::pair<int, int>> songs;
 
   double vocals_s() const;
@@ -44,8 +46,10 @@ struct TrackIndex {
 int64_t sounding_window_samples(int sample_rate_hz);
 
 /// Lays the tracks out one after the other, each followed by a guard, the first preceded by one.
-/// Throws Error(kSettings) when there are no voices or no instrumentals.
-TrackIndex index_tracks(const std::vector<DecodedTrack>& tracks, int sample_rate_hz);
+/// Segments of `active_segment_samples` are searched for activity, none when 0. Throws Error(kSettings) when
+/// there are no voices or no instrumentals.
+TrackIndex index_tracks(const std::vector<DecodedTrack>& tracks, int sample_rate_hz,
+                        int64_t active_segment_samples = 0);
 
 /// The part of the windows that touch [start, start + length) (of the track, in samples) that sound.
 double sounding_fraction(const IndexedTrack& track, int sample_rate_hz, int64_t start, int64_t length);

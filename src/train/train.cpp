@@ -39,6 +39,9 @@ class Trainer {
         device_(choose_device(options.device, link.rank(), link.count())),
         current_device_(device_) {
     if (options.steps > 0) config_.training.steps = options.steps;
+    if (options.batch > 0) config_.training.batch = options.batch;
+    if (options.accumulate > 0) config_.training.accumulate = options.accumulate;
+    if (options.recompute) config_.training.recompute = true;
     log_.emplace(options.report);
     TrainingData data;
     if (link_.is_first()) {
@@ -130,7 +133,7 @@ class Trainer {
       at::globalContext().setAllowTF32CuBLAS(true);
       if (config_.training.dtype == "bf16") network_->set_compute_dtype(torch::kBFloat16);
     }
-    network_->set_recompute(config_.training.recompute || options_.recompute);
+    network_->set_recompute(config_.training.recompute);
     network_->train();
     parameters_.emplace(*network_);
     if (options_.resume) state_ = load_state(state_file(), *parameters_, config_);
@@ -150,8 +153,8 @@ class Trainer {
                        static_cast<uint64_t>(link_.rank()));  // dropout of the baseline
     parameters_->zero_grad();
     for (int pass = 0; pass < t.accumulate; ++pass) {
-      const int64_t batch_number = (state_.step * t.accumulate + pass) * ranks + link_.rank();
-      const BatchDraw draw = sampler_->draw(t.seed, batch_number * t.batch, t.batch);
+      const BatchDraw draw = sampler_->draw(t.seed, state_.mixtures + link_.rank() * t.batch, t.batch);
+      state_.mixtures += ranks * t.batch;
       const TrainingBatch batch = assembler_->assemble(draw);
       const torch::Tensor estimate = separate_waves(network_, *transform_, batch.mixture);
       const torch::Tensor loss = separation_loss(estimate, batch.vocals) / t.accumulate;
@@ -335,8 +338,8 @@ TrainSummary train(const TrainOptions& options) {
     return Trainer(own, link).run();
   } catch (const c10::OutOfMemoryError& error) {
     throw Error(ErrorCode::kOutOfMemory,
-                std::string("The device's memory is full; give --recompute, or lower training.batch "
-                            "(and raise training.accumulate): ") +
+                std::string("The device's memory is full; give --recompute, or a lower --batch and a "
+                            "higher --accumulate: ") +
                     error.what_without_backtrace());
   } catch (const c10::Error& error) {
     throw Error(ErrorCode::kFailed, std::string("Training failed: ") + error.what_without_backtrace());

@@ -29,6 +29,8 @@ struct TrainOptions {
   double schedule_minutes = 0;  ///< when the schedule ends, from the start of this run; 0: at `minutes`
   bool resume = false;          ///< continue exactly from out_dir/state.safetensors
   bool recompute = false;       ///< as if the configuration had training.recompute
+  int batch = 0;                ///< replaces training.batch when positive
+  int accumulate = 0;           ///< replaces training.accumulate when positive
   int64_t steps =
       0;  ///< replaces training.steps of the configuration when positive; `minutes` then only stops
   int64_t stop_after_steps =

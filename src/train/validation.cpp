@@ -6,8 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "eval/balance.h"
 #include "eval/sdr.h"
-#include "train/levels.h"
 
 namespace bsm {
 namespace {
@@ -33,7 +33,7 @@ AudioBuffer to_buffer(const torch::Tensor& audio) {
 }  // namespace
 
 std::vector<ValidationSong> make_validation_songs(const std::vector<DecodedTrack>& tracks, int sample_rate_hz,
-                                                  double balance_db) {
+                                                  std::optional<double> balance_db) {
   std::map<int, std::pair<const DecodedTrack*, const DecodedTrack*>> pairs;
   for (const DecodedTrack& track : tracks) {
     auto& pair = pairs[track.song];
@@ -46,7 +46,7 @@ std::vector<ValidationSong> make_validation_songs(const std::vector<DecodedTrack
     if (frames == 0) continue;
     ValidationSong song{pair.first->path, cut(to_audio(*pair.first), frames),
                         cut(to_audio(*pair.second), frames)};
-    set_balance(song.vocals, song.accompaniment, sample_rate_hz, balance_db);
+    if (balance_db) set_balance(song.vocals, song.accompaniment, sample_rate_hz, *balance_db);
     songs.push_back(std::move(song));
   }
   return songs;

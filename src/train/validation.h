@@ -4,6 +4,7 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@
 
 namespace bsm {
 
-/// A song at the chosen balance; mixture = vocals + accompaniment.
+/// A song; mixture = vocals + accompaniment.
 struct ValidationSong {
   std::string folder;
   AudioBuffer vocals;
@@ -28,9 +29,9 @@ struct ValidationScore {
 };
 
 /// Songs from decoded tracks (pairs of vocals and accompaniment with one song number), stems cut to the
-/// shorter one.
+/// shorter one, at that balance or as they are.
 std::vector<ValidationSong> make_validation_songs(const std::vector<DecodedTrack>& tracks, int sample_rate_hz,
-                                                  double balance_db);
+                                                  std::optional<double> balance_db);
 
 class Validator {
  public:

@@ -46,18 +46,15 @@ class TrainRanksTest : public ProgramTest {
   /// The learning rate is the same throughout, so that runs of different length share their beginning.
   std::vector<std::string> command(const std::string& out, int processes, int batch, int steps,
                                    int accumulate = 1) {
-    const std::string config =
-        path("config" + std::to_string(batch) + "x" + std::to_string(accumulate) + ".json");
-    write_text(config, "{\"model\": " + tiny_config() +
-                           R"(, "training": {"segment_s": 0.2, "learning_rate": 1e-3,
+    write_text(path("config.json"), "{\"model\": " + tiny_config() +
+                                        R"(, "training": {"segment_s": 0.2, "learning_rate": 1e-3,
                          "final_learning_rate": 1e-3, "warmup_steps": 0, "report_every_steps": 1,
-                         "validate_every_steps": 3, "validate_window_s": 0.5, "batch": )" +
-                           std::to_string(batch) + ", \"accumulate\": " + std::to_string(accumulate) + "}}");
+                         "validate_every_steps": 3, "validate_window_s": 0.5}})");
     return {"train",
             "--data",
             path("data"),
             "--config",
-            config,
+            path("config.json"),
             "--out",
             path(out),
             "--device",
@@ -65,7 +62,11 @@ class TrainRanksTest : public ProgramTest {
             "--gpus",
             std::to_string(processes),
             "--steps",
-            std::to_string(steps)};
+            std::to_string(steps),
+            "--batch",
+            std::to_string(batch),
+            "--accumulate",
+            std::to_string(accumulate)};
   }
   std::vector<float> trained(const std::string& out, int processes, int batch, int steps, int accumulate = 1,
                              bool resume = false) {
@@ -120,6 +121,12 @@ TEST_F(TrainRanksTest, ResumingEqualsNotStopping) {
   const std::vector<float> part = trained("parts", 2, 1, 2, 2);
   EXPECT_NE(part, whole);
   EXPECT_EQ(trained("parts", 2, 1, 5, 2, /*resume=*/true), whole);
+}
+
+TEST_F(TrainRanksTest, AnotherNumberOfProcessesGoesOnWithTheSameMixtures) {
+  const std::vector<float> start = trained("start", 1, 2, 1), whole = trained("whole", 1, 2, 4);
+  trained("parts", 2, 1, 2);
+  EXPECT_LT(distance(trained("parts", 1, 2, 4, 1, /*resume=*/true), whole), 1e-3 * distance(whole, start));
 }
 
 TEST_F(TrainRanksTest, InterruptSavesOnceAndStopsAll) {

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <limits>
 
 #include "synthetic.h"
 
@@ -182,6 +183,17 @@ TEST_F(Assembled, SilentStems) {
   batch = make();
   EXPECT_EQ(batch.instrumental.abs().max().item<double>(), 0);
   EXPECT_GT(rms(batch.vocals), 0.1);
+}
+
+TEST_F(Assembled, SilencedSourcesLeaveTheRestOfTheirStem) {
+  tracks.push_back(to_track(sine(500, 0.1, kTrack), StemRole::kInstrumental));
+  SourceDraw second = band();
+  second.track_first = second.start = kBand + kTrack + kGuardSamples;
+  draw.sources.push_back(second);
+  band().level_db = -std::numeric_limits<double>::infinity();
+  const torch::Tensor row = make().instrumental[0][0];
+  EXPECT_NEAR(amplitude(row, 500), 0.1, 1e-3);
+  EXPECT_NEAR(rms(row), 0.1 / std::sqrt(2), 1e-3);
 }
 
 TEST_F(Assembled, StackedSourcesAddAtTheirLevel) {

@@ -25,7 +25,21 @@ TEST(TrainConfig, PaperFileIsThePublishedModel) {
   EXPECT_EQ(config.training.learning_rate, 5e-4);
   EXPECT_EQ(config.training.clip, 3);
   EXPECT_EQ(config.training.ema, 0.999);
-  EXPECT_FALSE(config.training.augment.balance_levels);
+  EXPECT_EQ(learning_rate_at(0, 0, config.training), 5e-4) << "no schedule";
+  EXPECT_EQ(learning_rate_at(150000, 0.75, config.training), 5e-4);
+  EXPECT_EQ(config.training.segment_s, 8);
+  EXPECT_FALSE(config.training.validate_balance_db);
+  const AugmentConfig& augment = config.training.augment;
+  EXPECT_FALSE(augment.balance_levels);
+  EXPECT_TRUE(augment.separate_stems);
+  EXPECT_TRUE(augment.source_activity);
+  EXPECT_EQ(augment.gain, (Range{0.5, 1.5}));
+  EXPECT_EQ(augment.silence_p, 0.1);
+  for (const double other :
+       {augment.swap_p, augment.polarity_p, augment.speed_p, augment.eq_p, augment.width_p,
+        augment.stack_instrumental_p, augment.stack_vocals_p, augment.reverb_p, augment.fade_p,
+        augment.mono_p, augment.compress_p, augment.clip_p, augment.band_limit_p, augment.same_song_p})
+    EXPECT_EQ(other, 0);
 }
 
 TEST(TrainConfig, ShippedModelsFitInHalfPrecision) {
@@ -77,6 +91,7 @@ TEST(TrainConfig, MistakesAreNamed) {
   names(R"({"training": {"augment": {"silence_p": 1.5}}})", "silence_p");
   names(R"({"training": {"augment": {"speed": [1.2, 0.8]}}})", "speed");
   names(R"({"training": {"augment": {"speed": [0.8]}}})", "speed");
+  names(R"({"training": {"augment": {"separate_stems": true}}})", "balance_levels");
   names(R"({"model": {"stems": ["vocals", "drums"]}})", "vocals");
   names(R"({"model": {"channels": 1}})", "2 channels");
 }

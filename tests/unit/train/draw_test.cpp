@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "core/error.h"
 #include "synthetic.h"
 
@@ -156,6 +159,56 @@ TEST_F(Drawn, ProbabilitiesAreTheConfigured) {
   EXPECT_NEAR(balance_sum / count, -4.5, 0.4);  // uniform in dB
 }
 
+TEST_F(Drawn, ColoursHaveTheConfiguredProbabilities) {
+  augment.swap_p = 0.2;
+  augment.polarity_p = 0.3;
+  augment.eq_p = 0.4;
+  augment.width_p = 0.6;
+  augment.width = {0.2, 0.8};
+  double swapped = 0, inverted = 0, equalised = 0, narrowed = 0, count = 0;
+  for (int pass = 0; pass < 60; ++pass) {
+    for (const SourceDraw& s : draw(pass).sources) {
+      ++count;
+      // [[same, cross], [cross, same]] with same + cross = 1, exchanged when swapped; |same| > |cross| for
+      // width > 0.
+      swapped += std::abs(s.stereo[0]) < std::abs(s.stereo[1]);
+      inverted += s.stereo[0] + s.stereo[1] < 0;
+      EXPECT_NEAR(std::abs(s.stereo[0] + s.stereo[1]), 1, 1e-12) << "what is in the middle keeps its level";
+      const double width = std::abs(std::abs(s.stereo[0]) - std::abs(s.stereo[1]));
+      narrowed += width < 0.99;
+      EXPECT_GE(width, 0.2 - 1e-12);
+      const auto [low, high] = std::minmax_element(s.eq_db.begin(), s.eq_db.end());
+      equalised += *low != *high;
+      EXPECT_GE(*low, -augment.eq_db);
+      EXPECT_LE(*high, augment.eq_db);
+    }
+  }
+  EXPECT_NEAR(swapped / count, 0.2, 0.03);
+  EXPECT_NEAR(inverted / count, 0.3, 0.03);
+  EXPECT_NEAR(equalised / count, 0.4, 0.03);
+  EXPECT_NEAR(narrowed / count, 0.6, 0.03);
+}
+
+TEST_F(Drawn, VoicesEnterLeavePauseOrNeverCome) {
+  augment.fade_p = 1;
+  augment.silence_p = 0.25;
+  double enters = 0, leaves = 0, pauses = 0, never = 0, count = 0;
+  for (int pass = 0; pass < 50; ++pass) {
+    for (const MixtureDraw& m : draw(pass).mixtures) {
+      ++count;
+      const bool from_start = m.pause_start <= 0, to_end = m.pause_end >= kSegment;
+      enters += from_start && !to_end;
+      leaves += to_end && !from_start;
+      pauses += !from_start && !to_end;
+      never += m.vocals_silent;
+    }
+  }
+  EXPECT_GT(enters / count, 0.15);
+  EXPECT_GT(leaves / count, 0.15);
+  EXPECT_GT(pauses / count, 0.15);
+  EXPECT_NEAR(never / count, 0.25, 0.03);
+}
+
 TEST_F(Drawn, VoiceCropsAreChosenForSounding) {
   augment.same_song_p = 0;
   augment.active_fraction = 0.9;
@@ -177,6 +230,82 @@ TEST_F(Drawn, VoiceCropsAreChosenForSounding) {
   };
   EXPECT_EQ(sounding_share(1), 1);
   EXPECT_LT(sounding_share(0), 0.8);
+}
+
+TEST_F(Drawn, CropsAreActiveSegments) {
+  std::vector<DecodedTrack> fading = tracks();  // no two sub-windows alike, as in music
+  for (DecodedTrack& track : fading)
+    for (size_t i = 0; i < track.samples.size(); ++i)
+      track.samples[i] = static_cast<int16_t>(
+          track.samples[i] * (1 - 0.5 * static_cast<double>(i) / static_cast<double>(track.samples.size())));
+  index = index_tracks(fading, kRate_hz, kSegment);
+  EXPECT_EQ(from_numbers(to_numbers(index)), index);
+  augment.source_activity = true;
+  augment.same_song_p = augment.speed_p = 0;
+  std::set<double> starts;
+  for (const SourceDraw& s : draw(0).sources) {
+    const auto& pool = s.role == StemRole::kVocals ? index.vocals : index.instrumental;
+    const auto track = std::find_if(pool.begin(), pool.end(),
+                                    [&s](const IndexedTrack& other) { return other.first == s.track_first; });
+    ASSERT_NE(track, pool.end());
+    const auto start = static_cast<int64_t>(s.start) - track->first;
+    EXPECT_EQ(start % (kSegment / 2), 0);
+    EXPECT_NE(std::find(track->active_starts.begin(), track->active_starts.end(), start),
+              track->active_starts.end());
+    starts.insert(s.start);
+  }
+  EXPECT_GT(starts.size(), 10u);
+  for (IndexedTrack& track : index.vocals) track.active_starts.clear();
+  EXPECT_THROW(draw(0), Error);
+}
+
+TEST_F(Drawn, SeparateStemsAreDrawnEachByItself) {
+  std::vector<DecodedTrack> all = tracks();
+  for (const BandPart part : {BandPart::kDrums, BandPart::kBass, BandPart::kOther}) {
+    all.push_back(
+        to_track(sine(250, 0.5, 60000 + 10000 * static_cast<int>(part)), StemRole::kInstrumental, 0));
+    all.back().part = part;
+    all.push_back(
+        to_track(sine(350, 0.5, 90000 + 10000 * static_cast<int>(part)), StemRole::kInstrumental, 1));
+    all.back().part = part;
+  }
+  std::erase_if(all, [](const DecodedTrack& track) {
+    return track.role == StemRole::kInstrumental && track.part == BandPart::kWhole;
+  });
+  index = index_tracks(all, kRate_hz);
+  augment.separate_stems = true;
+  augment.balance_levels = false;
+  augment.same_song_p = augment.stack_instrumental_p = augment.stack_vocals_p = 0;
+  augment.silence_p = 0.25;
+  double silent = 0, count = 0, mixed_songs = 0;
+  for (int pass = 0; pass < 50; ++pass) {
+    const BatchDraw d = draw(pass);
+    ASSERT_EQ(d.sources.size(), 4u * 64);  // voice, three parts
+    std::map<int, std::set<BandPart>> parts;
+    std::map<int, std::set<int>> songs;
+    for (const SourceDraw& s : d.sources) {
+      if (s.role == StemRole::kVocals) continue;
+      const auto track =
+          std::find_if(index.instrumental.begin(), index.instrumental.end(),
+                       [&s](const IndexedTrack& other) { return other.first == s.track_first; });
+      parts[s.mixture].insert(track->part);
+      songs[s.mixture].insert(track->song);
+      ++count;
+      silent += std::isinf(s.level_db);
+      if (!std::isinf(s.level_db)) {
+        EXPECT_GE(s.level_db, 20 * std::log10(0.5));
+        EXPECT_LE(s.level_db, 20 * std::log10(1.5));
+      }
+    }
+    for (int b = 0; b < 64; ++b) {
+      EXPECT_EQ(parts[b].size(), 3u);
+      mixed_songs += songs[b].size() == 2;
+      EXPECT_FALSE(d.mixtures[static_cast<size_t>(b)].instrumental_silent);
+      EXPECT_EQ(d.mixtures[static_cast<size_t>(b)].instrumental_db, 0);
+    }
+  }
+  EXPECT_NEAR(silent / count, 0.25, 0.02);
+  EXPECT_GT(mixed_songs / (50 * 64), 0.4);
 }
 
 TEST_F(Drawn, StemsOfOneSongStartTogether) {

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "synthetic.h"
+#include "train/musdb18.h"
 
 namespace bsm {
 namespace {
@@ -39,6 +40,37 @@ TEST_F(Folders, MusdbSongs) {
   EXPECT_EQ(tracks[2].song, 1);
   EXPECT_EQ(tracks[3].song, 1);
   EXPECT_EQ(tracks[3].role, StemRole::kInstrumental);
+}
+
+TEST_F(Folders, SeparateStems) {
+  for (const char* name : {"vocals.wav", "drums.wav", "other.wav"}) touch(std::string("A song/") + name);
+  auto tracks = all_tracks(find_audio(root.string()), /*separate_stems=*/true);
+  ASSERT_EQ(tracks.size(), 3u);
+  EXPECT_EQ(tracks[0].role, StemRole::kVocals);
+  EXPECT_EQ(tracks[1].part, BandPart::kDrums);
+  EXPECT_EQ(tracks[2].part, BandPart::kOther);
+  EXPECT_EQ(tracks[2].paths, std::vector<std::string>{(root / "A song/other.wav").string()});
+  touch("B song/vocals.wav");
+  touch("B song/accompaniment.wav");
+  EXPECT_THROW(all_tracks(find_audio(root.string()), true), Error);
+  fs::remove_all(root / "B song");
+  touch("instrumental/band.wav");
+  EXPECT_THROW(all_tracks(find_audio(root.string()), true), Error);
+}
+
+TEST_F(Folders, Musdb18ValidationSongsAreKnownByName) {
+  for (const char* song : {"A Classic Education - NightOwl", "ANiMAL - Rockshow", "Young Griffo - Pennies",
+                           "Young Griffo - Facade"}) {
+    touch(std::string(song) + "/vocals.wav");
+    touch(std::string(song) + "/other.wav");
+  }
+  AudioLibrary library = find_audio(root.string());
+  const auto taken = take_musdb18_validation(library.songs);
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].folder, (root / "ANiMAL - Rockshow").string());
+  EXPECT_EQ(taken[1].folder, (root / "Young Griffo - Pennies").string());
+  ASSERT_EQ(library.songs.size(), 2u);
+  EXPECT_EQ(library.songs[1].folder, (root / "Young Griffo - Facade").string());
 }
 
 TEST_F(Folders, PoolsAtAnyDepthInAnyFormat) {

@@ -155,6 +155,25 @@ TEST_F(Run, RecomputingChangesNothing) {
       same_tensors((root / "kept/state.safetensors").string(), (root / "again/state.safetensors").string()));
 }
 
+TEST_F(Run, ModelsHoldTheMovingAverage) {
+  TrainOptions o = options("out");
+  o.stop_after_steps = 20;
+  train(o);
+  const Checkpoint state = read_safetensors((root / "out/state.safetensors").string());
+  const auto norm_of = [&](const char* vector) {
+    const TensorEntry* entry = state.find(vector);
+    return torch::from_blob(const_cast<std::byte*>(entry->data), {entry->elements()}, torch::kFloat)
+        .norm()
+        .item<double>();
+  };
+  double squares = 0;
+  SeparationNetwork network = load_network((root / "out/last.safetensors").string());
+  for (const torch::Tensor& parameter : network->parameters())
+    squares += parameter.square().sum().item<double>();
+  EXPECT_NEAR(std::sqrt(squares) / norm_of("average"), 1, 1e-4);  // half precision
+  EXPECT_GT(std::abs(std::sqrt(squares) / norm_of("weights") - 1), 1e-3);
+}
+
 TEST_F(Run, StopsOnASignalAndSaves) {
   TrainOptions o = options("out");
   o.report = [](const std::string& line) {
@@ -303,6 +322,29 @@ TEST_F(Run, SongFoldersTrainWithTheSameCommand) {
   EXPECT_TRUE(fs::exists(root / "out/last.safetensors"));
   EXPECT_FALSE(fs::exists(root / "out/best.safetensors"));
   EXPECT_NE(lines.at(0).find("2 songs with both"), std::string::npos) << lines.at(0);
+}
+
+TEST_F(Run, Musdb18TrainsByThePaperWithOneCommand) {
+  fs::remove_all(root / "data");
+  for (const char* name : {"train/A Classic Education - NightOwl", "train/Aimee Norwich - Child",
+                           "train/Triviul - Angelsaint", "test/AM Contra - Heart Peripheral"}) {
+    const std::string song = (root / "data").string() + "/" + name + "/";
+    const double hz = 2000 + 10.0 * static_cast<double>(std::string(name).size());  // no two songs alike
+    for (const char* stem : {"vocals", "drums", "bass", "other", "mixture"})
+      write_audio(song + stem + ".wav", sine(stem[0] == 'v' ? hz : hz / (10 + stem[1] % 7), 0.3, 30000));
+  }
+  // The paper's training on a network of toy size.
+  nlohmann::json training =
+      nlohmann::json::parse(std::ifstream((fs::path(BSM_CONFIG_DIR) / "paper.json").string()))["training"];
+  training.update({{"batch", 2}, {"accumulate", 2}, {"segment_s", 0.25}, {"validate_window_s", 0.5}});
+  TrainOptions o = options("out");
+  o.config_file = tiny_with(root, training);
+  o.stop_after_steps = 2;
+  const TrainSummary summary = train(o);
+  EXPECT_EQ(summary.step, 2);
+  EXPECT_NE(lines.at(0).find("2 songs with both; 1 validation songs"), std::string::npos) << lines.at(0);
+  EXPECT_FALSE(std::isnan(summary.best_usdr_db));
+  EXPECT_TRUE(fs::exists(root / "out/best.safetensors"));
 }
 
 TEST_F(Run, RefusesWhatCannotWork) {
