@@ -4,6 +4,8 @@
 
 #include <glib/gstdio.h>
 
+#include <ostream>
+
 namespace bsm::test {
 namespace {
 
@@ -64,6 +66,8 @@ struct StatusCase {
   GQuark (*domain)();
   int code;
 };
+/// Without it GoogleTest prints the bytes, and valgrind finds the padding uninitialised.
+void PrintTo(const StatusCase& c, std::ostream* out) { *out << "status " << c.status; }
 class OpenStatus : public ElementTest, public ::testing::WithParamInterface<StatusCase> {};
 
 TEST_P(OpenStatus, BecomesABusErrorOnce) {
@@ -114,6 +118,7 @@ struct FaultCase {
   GQuark (*domain)();
   int code;
 };
+void PrintTo(const FaultCase& c, std::ostream* out) { *out << "fault " << static_cast<int>(c.fault); }
 class InferenceFault : public ElementTest, public ::testing::WithParamInterface<FaultCase> {};
 
 TEST_P(InferenceFault, IsReportedOnceAndTheElementWorksAgain) {

@@ -9,18 +9,17 @@ namespace {
 
 class FlushSeek : public ElementTest {};
 
-constexpr std::chrono::milliseconds kPrompt{50};
-
+// Here and below the engine is still inside of its call when the flush is over; NoDeadlock.Flush bounds the
+// time.
 TEST_F(FlushSeek, FlushStartReturnsWhileTheEngineIsBusy) {
   engine().block_push = true;
   Stage stage({{"latency", "200000000"}});
   stage.start();
   ASSERT_EQ(stage.push_noise(10000), GST_FLOW_OK);
   ASSERT_TRUE(eventually([] { return engine().blocked == 1; }));
-  const auto begin = Clock::now();
   ASSERT_TRUE(stage.send(gst_event_new_flush_start()));
   ASSERT_TRUE(stage.send(gst_event_new_flush_stop(TRUE)));
-  EXPECT_LT(Clock::now() - begin, kPrompt);
+  EXPECT_EQ(engine().blocked, 1);
 }
 
 TEST_F(FlushSeek, FlushStartWakesAChainThatWaitsForRoom) {
@@ -30,10 +29,9 @@ TEST_F(FlushSeek, FlushStartWakesAChainThatWaitsForRoom) {
   std::atomic<GstFlowReturn> flow = GST_FLOW_OK;
   std::thread upstream([&] { flow = stage.push(noise(2 * 200000)); });
   ASSERT_TRUE(eventually([] { return engine().blocked == 1; }));
-  const auto begin = Clock::now();
   ASSERT_TRUE(stage.send(gst_event_new_flush_start()));
   upstream.join();
-  EXPECT_LT(Clock::now() - begin, kPrompt);
+  EXPECT_EQ(engine().blocked, 1);
   EXPECT_EQ(flow, GST_FLOW_FLUSHING);
   engine().block_push = false;
   ASSERT_TRUE(stage.send(gst_event_new_flush_stop(TRUE)));
