@@ -47,7 +47,7 @@ class Engine : public testing::Test {
   void SetUp() override { ASSERT_NE(api_, nullptr); }
 
   void open_model() {
-    const BsmModelOptions options = {file().c_str(), "cpu", BSM_PRECISION_AUTO, 1, 0};
+    const BsmModelOptions options = {file().c_str(), "/no/such/gpu/model", "cpu", BSM_PRECISION_AUTO, 1, 0};
     ASSERT_EQ(api_->model_open(&options, nullptr, nullptr, &model_, &error_), BSM_OK) << error_.message;
   }
   void open_stream(const BsmStreamOptions& options) {
@@ -78,6 +78,7 @@ TEST_F(Engine, TellsWhatTheModelIs) {
   EXPECT_EQ(info.frame_hop_samples, 60);
   EXPECT_EQ(info.tail_samples, 196);
   EXPECT_STREQ(info.device, "cpu");
+  EXPECT_EQ(info.model_file, file());  // on a CPU the file for GPUs is not even looked at
   EXPECT_EQ(info.precision, BSM_PRECISION_FP32);
   EXPECT_GT(info.parameters, 1000);
 }
@@ -93,17 +94,18 @@ TEST_F(Engine, FailuresAreStatusesAndSentences) {
     return status;
   };
   const char* path = file().c_str();
-  EXPECT_EQ(open({path, "abacus", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({path, "cuda:99", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
-  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_FP16, 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({path, nullptr, "abacus", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({path, nullptr, "cuda:99", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
+  EXPECT_EQ(open({path, nullptr, "cpu", BSM_PRECISION_FP16, 0, 0}), BSM_ERROR_SETTINGS);
   EXPECT_EQ(open({path, "cpu", static_cast<BsmPrecision>(9), 0, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_AUTO, 4'000'000'000u, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({"/no/such/model", "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
+  EXPECT_EQ(open({path, nullptr, "cpu", BSM_PRECISION_AUTO, 4'000'000'000u, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({nullptr, nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({"/no/such/model", nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
   EXPECT_NE(std::strstr(error_.message, "/no/such/model"), nullptr) << error_.message;
-  EXPECT_EQ(open({BSM_ENGINE_PATH, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_WRONG_TYPE);
-  EXPECT_EQ(open({path, "cpu", BSM_PRECISION_AUTO, 0, 0}, [](const char*, double, void*) { return 0; }),
-            BSM_ERROR_CANCELLED);
+  EXPECT_EQ(open({BSM_ENGINE_PATH, nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_WRONG_TYPE);
+  EXPECT_EQ(
+      open({path, nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}, [](const char*, double, void*) { return 0; }),
+      BSM_ERROR_CANCELLED);
   EXPECT_EQ(api_->model_open(nullptr, nullptr, nullptr, &model_, &error_), BSM_ERROR_SETTINGS);
   api_->model_close(nullptr);
   api_->stream_close(nullptr);
@@ -113,7 +115,7 @@ TEST_F(Engine, LongMessagesAreCutBetweenCharacters) {
   for (const std::string prefix : {"", "x"}) {  // one of the two would be cut within a character
     std::string device = prefix;
     for (int i = 0; i < 1000; ++i) device += "\xC3\xA4";
-    const BsmModelOptions options = {file().c_str(), device.c_str(), BSM_PRECISION_AUTO, 0, 0};
+    const BsmModelOptions options = {file().c_str(), nullptr, device.c_str(), BSM_PRECISION_AUTO, 0, 0};
     ASSERT_EQ(api_->model_open(&options, nullptr, nullptr, &model_, &error_), BSM_ERROR_SETTINGS);
     const size_t length = std::strlen(error_.message);
     EXPECT_GE(length, sizeof(error_.message) - 2);
@@ -123,7 +125,7 @@ TEST_F(Engine, LongMessagesAreCutBetweenCharacters) {
 
 TEST_F(Engine, SharedModelsAreOne) {
   const auto device_of = [&](int32_t share, BsmModel** model) {
-    const BsmModelOptions options = {file().c_str(), "cpu", BSM_PRECISION_AUTO, 1, share};
+    const BsmModelOptions options = {file().c_str(), nullptr, "cpu", BSM_PRECISION_AUTO, 1, share};
     EXPECT_EQ(api_->model_open(&options, nullptr, nullptr, model, &error_), BSM_OK) << error_.message;
     BsmModelInfo info;
     api_->model_info(*model, &info);
