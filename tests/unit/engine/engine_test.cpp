@@ -97,7 +97,7 @@ TEST_F(Engine, FailuresAreStatusesAndSentences) {
   EXPECT_EQ(open({path, nullptr, "abacus", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
   EXPECT_EQ(open({path, nullptr, "cuda:99", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
   EXPECT_EQ(open({path, nullptr, "cpu", BSM_PRECISION_FP16, 0, 0}), BSM_ERROR_SETTINGS);
-  EXPECT_EQ(open({path, "cpu", static_cast<BsmPrecision>(9), 0, 0}), BSM_ERROR_SETTINGS);
+  EXPECT_EQ(open({path, nullptr, "cpu", static_cast<BsmPrecision>(9), 0, 0}), BSM_ERROR_SETTINGS);
   EXPECT_EQ(open({path, nullptr, "cpu", BSM_PRECISION_AUTO, 4'000'000'000u, 0}), BSM_ERROR_SETTINGS);
   EXPECT_EQ(open({nullptr, nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_SETTINGS);
   EXPECT_EQ(open({"/no/such/model", nullptr, "cpu", BSM_PRECISION_AUTO, 0, 0}), BSM_ERROR_NOT_FOUND);
