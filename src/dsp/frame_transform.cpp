@@ -57,9 +57,11 @@ struct Plans {
   }
 };
 
-// Plans live as long as the process: there is one pair per transform size, and size is a constant of a model.
+// Plans are never destroyed: there is one pair per transform size, and size is a constant of a model. A
+// process that exits may still have threads that transform, and destroyed statics would be pulled from under
+// them.
 const Plans& plans_for(int n_fft) {
-  static std::map<int, std::unique_ptr<Plans>> cache;
+  static auto& cache = *new std::map<int, std::unique_ptr<Plans>>;
   const std::lock_guard<std::mutex> lock(planner_mutex());
   std::unique_ptr<Plans>& plans = cache[n_fft];
   if (!plans) {

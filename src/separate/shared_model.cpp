@@ -20,10 +20,11 @@ struct Entry {
   std::weak_ptr<const Model> model;
 };
 
-/// The entries stay, as small as they are; the weights go with their last user.
+/// The entries stay, as small as they are, and also while the process exits: threads may still load then. The
+/// weights go with their last user.
 std::shared_ptr<Entry> entry_of(const Key& key) {
   static std::mutex mutex;
-  static std::map<Key, std::shared_ptr<Entry>> entries;
+  static auto& entries = *new std::map<Key, std::shared_ptr<Entry>>;
   const std::lock_guard lock(mutex);
   std::shared_ptr<Entry>& entry = entries[key];
   if (!entry) entry = std::make_shared<Entry>();

@@ -23,7 +23,8 @@ std::atomic<int> forced_index{-1};
 }  // namespace
 
 const std::vector<CpuKernels>& available_cpu_kernels() {
-  static const std::vector<CpuKernels> available = [] {
+  // Never destroyed: threads may still compute while the process exits.
+  static const auto& available = *new std::vector<CpuKernels>([] {
     std::vector<CpuKernels> found{cpu_generic::kernels(CpuLevel::kGeneric, "generic")};
 #if defined(BSM_X86_LEVELS)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -34,7 +35,7 @@ const std::vector<CpuKernels>& available_cpu_kernels() {
     }
 #endif
     return found;
-  }();
+  }());
   return available;
 }
 
