@@ -3,7 +3,7 @@
 #
 #   tests/gst/sanitize.sh [asan|tsan|all] [TEST...]     default: all, every test of the plugin
 #
-# Builds in build-asan and build-tsan; BSM_RANDOM_OPERATIONS as for the test gst_random.
+# Builds in build-asan and build-tsan; BSM_RANDOM_OPERATIONS as for the test gst_random. Any finding fails the test.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 declare -A sanitizers=([asan]="address,undefined" [tsan]=thread)
@@ -14,13 +14,14 @@ case $which in
   asan | tsan) builds=("$which") ;;
   *) echo "usage: $0 [asan|tsan|all] [TEST...]" >&2; exit 2 ;;
 esac
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 # the others fail by themselves
 
 status=0
 for name in "${builds[@]}"; do
   build=$top/build-$name
+  rm -f "$build/meson-logs/testlog.junit.xml"
   [ -f "$build/build.ninja" ] || meson setup "$build" "$top" -Dtests=enabled -Dengine=disabled \
     -Db_sanitize="${sanitizers[$name]}" -Db_lundef=false -Doptimization=0 # optimised, it compiles five times as long
-  ninja -C "$build"
-  meson test -C "$build" --no-rebuild --timeout-multiplier 10 --print-errorlogs --suite gst "$@" || status=$?
+  meson test -C "$build" --timeout-multiplier 10 --print-errorlogs --suite gst "$@" || status=$? # builds what it needs
 done
 exit $status
