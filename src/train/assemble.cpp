@@ -2,9 +2,13 @@
 
 #include <torch/torch.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <numbers>
+
+#include "train/source_effects.h"
+#include "train/time_effects.h"
 
 namespace bsm {
 namespace {
@@ -13,8 +17,8 @@ constexpr int kTaps = 16;
 constexpr int kPhases = 1024;
 
 /// Kaiser-windowed sinc of full bandwidth at kPhases + 1 fractional positions: phase 0 copies the sample
-/// exactly. Speeding up by s aliases what lies above 22.05 / s kHz, which is inaudible and harmless for s up
-/// to 1.2.
+/// exactly. Speeding up by s aliases what lies above 22.05 / s kHz: inaudible for s up to 1.2, beyond it as
+/// in samplers.
 torch::Tensor make_kernel() {
   const double beta = 8;
   const auto bessel_i0 = [](double x) {
@@ -64,6 +68,9 @@ torch::Tensor pack_tracks(const TrackIndex& index, std::vector<DecodedTrack>&& t
   return packed.to(device);
 }
 
+/// Effects that few sources have.
+enum EffectTable { kTime, kTelephone, kColour, kDouble, kEcho, kRoom, kTables };
+
 /// The draws as columns, R = sources, B = mixtures.
 struct BatchAssembler::Parameters {
   torch::Tensor start, speed, first, last;             ///< [R, 1] float64; last: one past the track's end
@@ -78,8 +85,7 @@ struct BatchAssembler::Parameters {
   torch::Tensor mono;                                  ///< [B]: 0, 1
   torch::Tensor compress_db, compress_ratio, compress_release_s;  ///< [B]
   torch::Tensor clip_db, clip_hard, band_limit_hz;                ///< [B]
-  torch::Tensor reverb_rows;                                      ///< int64: sources with reverb
-  Reverb::Rooms rooms;                                            ///< of these
+  std::array<RowTable, kTables> tables;                           ///< of those sources that have an effect
   bool any_mono = false;
   bool any_compressed = false;
   bool any_clip = false;
@@ -99,12 +105,12 @@ BatchAssembler::BatchAssembler(torch::Tensor packed, const AugmentConfig& augmen
   eq_basis_ = make_eq_basis(bin_hz_).to(device);
   bin_hz_ = bin_hz_.to(device);
   time_ = torch::arange(segment_samples, torch::TensorOptions(torch::kDouble).device(device));
+  time_s_ = (time_ / sample_rate_hz).to(torch::kFloat);
 }
 
 BatchAssembler::Parameters BatchAssembler::upload(const BatchDraw& draw) const {
   constexpr int kSourceColumns = 11 + kEqKnots;
   constexpr int kMixtureColumns = 14;
-  constexpr int kRoomColumns = 6;
   const int64_t sources = static_cast<int64_t>(draw.sources.size());
   const int64_t mixtures = static_cast<int64_t>(draw.mixtures.size());
   std::vector<double> values;
@@ -128,14 +134,19 @@ BatchAssembler::Parameters BatchAssembler::upload(const BatchDraw& draw) const {
     p.any_compressed = p.any_compressed || m.compress_ratio > 1;
     p.any_clip = p.any_clip || m.clip_db != 0;
   }
-  int64_t rooms = 0;
+  std::array<RowList, kTables> lists;
   for (size_t row = 0; row < draw.sources.size(); ++row) {
     const SourceDraw& s = draw.sources[row];
-    if (!s.has_reverb) continue;
-    values.insert(values.end(), {static_cast<double>(row), s.reverb_s, s.reverb_delay_s, s.reverb_db,
-                                 s.reverb_damp_hz, static_cast<double>(s.reverb_noise)});
-    ++rooms;
+    list_time_effects(row, s, sample_rate_hz_, lists[kTime]);
+    list_telephone(row, s.effects, lists[kTelephone]);
+    list_colour(row, s.effects, lists[kColour]);
+    list_double(row, s.effects, lists[kDouble]);
+    list_echo(row, s.effects, lists[kEcho]);
+    if (s.has_reverb)
+      lists[kRoom].add(row, {s.reverb_s, s.reverb_delay_s, s.reverb_db, s.reverb_damp_hz,
+                             static_cast<double>(s.reverb_noise)});
   }
+  for (const RowList& list : lists) values.insert(values.end(), list.values.begin(), list.values.end());
   torch::Tensor host = torch::tensor(values, torch::kDouble);
   if (packed_.is_cuda()) host = host.pin_memory();
   const torch::Tensor all = host.to(packed_.device(), /*non_blocking=*/true);
@@ -165,22 +176,37 @@ BatchAssembler::Parameters BatchAssembler::upload(const BatchDraw& draw) const {
   p.compress_db = mixture.select(1, 11).to(torch::kFloat);
   p.compress_ratio = mixture.select(1, 12).to(torch::kFloat);
   p.compress_release_s = mixture.select(1, 13).to(torch::kFloat);
-  const torch::Tensor room =
-      all.narrow(0, all.size(0) - rooms * kRoomColumns, rooms * kRoomColumns).view({rooms, kRoomColumns});
-  p.reverb_rows = room.select(1, 0).to(torch::kLong);
-  const auto room_column = [&](int64_t c) { return room.select(1, c).to(torch::kFloat); };
-  p.rooms = {room_column(1), room_column(2), room_column(3), room_column(4),
-             room.select(1, 5).to(torch::kLong)};
+  int64_t place = sources * kSourceColumns + mixtures * kMixtureColumns;
+  for (size_t t = 0; t < kTables; ++t) {
+    if (lists[t].count == 0) continue;
+    const int64_t length = static_cast<int64_t>(lists[t].values.size());
+    const torch::Tensor table = all.narrow(0, place, length).view({lists[t].count, -1});
+    p.tables[t] = {table.select(1, 0).to(torch::kLong), table.narrow(1, 1, table.size(1) - 1)};
+    place += length;
+  }
   return p;
 }
 
 torch::Tensor BatchAssembler::crops(const Parameters& p) const {
-  const int64_t rows = p.start.size(0);
-  const torch::Tensor position = p.start + p.speed * time_;  // [R, n] float64
+  torch::Tensor places = p.start + p.speed * time_;  // [R, n] float64
+  const RowTable& warped = p.tables[kTime];
+  if (warped.is_empty()) return read(places, p.first, p.last);
+  const auto of_warped = [&](const torch::Tensor& column) { return column.index_select(0, warped.rows); };
+  const ReadPlaces read_at = read_places(warped, of_warped(p.start), of_warped(p.speed), time_);
+  places.index_copy_(0, warped.rows, read_at.first);
+  torch::Tensor sources = read(places, p.first, p.last);
+  const torch::Tensor second = read(read_at.second, of_warped(p.first), of_warped(p.last));
+  const torch::Tensor first = sources.index_select(0, warped.rows);
+  return sources.index_copy_(0, warped.rows, first + read_at.second_gain.unsqueeze(1) * (second - first));
+}
+
+torch::Tensor BatchAssembler::read(const torch::Tensor& position, const torch::Tensor& first,
+                                   const torch::Tensor& last) const {
+  const int64_t rows = position.size(0);
   torch::Tensor whole = position.floor();
   const torch::Tensor phase = ((position - whole) * kPhases).round().to(torch::kLong).view(-1);
   // Far outside the track every tap reads the guard's zeros.
-  whole = torch::minimum(torch::maximum(whole, p.first - (kTaps / 2 + 1)), p.last + kTaps / 2);
+  whole = torch::minimum(torch::maximum(whole, first - (kTaps / 2 + 1)), last + kTaps / 2);
   const torch::Tensor base = (whole.to(torch::kLong) - (kTaps / 2 - 1)).view(-1);
   torch::Tensor sum = torch::zeros({rows * segment_samples_, 2}, kernel_.options());
   for (int tap = 0; tap < kTaps; ++tap) {
@@ -199,7 +225,10 @@ torch::Tensor BatchAssembler::spectral_gain(const Parameters& p) const {
   const torch::Tensor across = ((bin_hz_ - limit) / (0.08 * limit).clamp_min(1)).clamp(0, 1);  // [B, bins]
   const torch::Tensor low_pass = torch::where(limit > 0, 0.5 + 0.5 * (across * std::numbers::pi).cos(),
                                               torch::ones({1}, limit.options()));
-  return (eq * low_pass.index_select(0, p.mixture)).unsqueeze(1);  // [R, 1, bins]
+  torch::Tensor gain = eq * low_pass.index_select(0, p.mixture);  // [R, bins]
+  if (const RowTable& table = p.tables[kTelephone]; !table.is_empty())
+    gain.index_copy_(0, table.rows, gain.index_select(0, table.rows) * telephone_gain(table, bin_hz_));
+  return gain.unsqueeze(1);  // [R, 1, bins]
 }
 
 torch::Tensor BatchAssembler::pause_envelope(const Parameters& p) const {
@@ -218,8 +247,20 @@ TrainingBatch BatchAssembler::assemble(const BatchDraw& draw) const {
   const int64_t batch = static_cast<int64_t>(draw.mixtures.size());
   torch::Tensor sources = p.stereo.matmul(crops(p));  // [R, 2, n]
   sources = torch::fft_irfft(torch::fft_rfft(sources) * spectral_gain(p), segment_samples_);
-  if (p.reverb_rows.size(0) > 0)
-    sources.index_copy_(0, p.reverb_rows, reverb_.apply(sources.index_select(0, p.reverb_rows), p.rooms));
+  const auto apply = [&](EffectTable which, const auto& effect) {
+    const RowTable& table = p.tables[which];
+    if (!table.is_empty())
+      sources.index_copy_(0, table.rows, effect(sources.index_select(0, table.rows), table));
+  };
+  apply(kColour, [&](const torch::Tensor& x, const RowTable& t) { return colour(x, t, time_s_); });
+  apply(kDouble, [&](const torch::Tensor& x, const RowTable& t) {
+    return double_sides(x, t, time_s_, sample_rate_hz_);
+  });
+  apply(kEcho, [&](const torch::Tensor& x, const RowTable& t) { return echo(x, t, sample_rate_hz_); });
+  apply(kRoom, [&](const torch::Tensor& x, const RowTable& t) {
+    const torch::Tensor noise = t.parameters.select(1, 4).to(torch::kLong);
+    return reverb_.apply(x, {t.values(0), t.values(1), t.values(2), t.values(3), noise});
+  });
 
   // Each source to its level, sources of a stem added, each stem to its level.
   torch::Tensor level = from_db(p.level_db);

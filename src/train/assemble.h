@@ -39,6 +39,10 @@ class BatchAssembler {
   struct Parameters;
   Parameters upload(const BatchDraw& draw) const;
   torch::Tensor crops(const Parameters& parameters) const;
+  /// The packed samples at `position` [R, n] float64, of tracks from `first` to before `last` [R, 1]: [R, 2,
+  /// n]
+  torch::Tensor read(const torch::Tensor& position, const torch::Tensor& first,
+                     const torch::Tensor& last) const;
   torch::Tensor spectral_gain(const Parameters& parameters) const;
   torch::Tensor pause_envelope(const Parameters& parameters) const;
 
@@ -49,7 +53,8 @@ class BatchAssembler {
   torch::Tensor kernel_;    // [taps, phases + 1]: windowed sinc
   torch::Tensor eq_basis_;  // [kEqKnots, rfft bins]: contribution of each knot
   torch::Tensor bin_hz_;    // [rfft bins]
-  torch::Tensor time_;      // [segment_samples], float64
+  torch::Tensor time_;      // [segment_samples], float64, samples
+  torch::Tensor time_s_;    // the same in seconds, float32
   Reverb reverb_;
 };
 

@@ -2,81 +2,13 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <sstream>
-#include <stdexcept>
 
 #include "core/error.h"
+#include "train/object_reader.h"
 
 namespace bsm {
 namespace {
-
-using Json = nlohmann::json;
-
-/// Reads the members of one object and knows which were asked for, so that a misspelt key is found.
-class ObjectReader {
- public:
-  ObjectReader(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object.is_object()) fail("is not an object");
-  }
-
-  template <typename T>
-  void read(const char* key, T& value) {
-    known_.insert(key);
-    const auto found = object_.find(key);
-    if (found == object_.end()) return;
-    try {
-      assign(*found, value);
-    } catch (const std::exception& error) {
-      throw Error(ErrorCode::kWrongType, where_ + "." + key + " has the wrong type: " + error.what());
-    }
-  }
-
-  void finish() const {
-    for (const auto& [key, value] : object_.items())
-      if (!known_.contains(key)) fail("has the unknown key \"" + key + "\"; remove or correct it");
-  }
-
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorCode::kWrongType, where_ + " " + what + ".");
-  }
-
- private:
-  template <typename T>
-  static void assign(const Json& from, T& to) {
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-      if (!from.is_number_integer() || (std::is_unsigned_v<T> && !from.is_number_unsigned()))
-        throw std::invalid_argument("expected a whole number");
-    }
-    to = from.get<T>();
-  }
-  static void assign(const Json& from, std::optional<double>& to) {
-    to = from.is_null() ? std::nullopt : std::optional(from.get<double>());
-  }
-  static void assign(const Json& from, Range& to) {
-    const auto pair = from.get<std::array<double, 2>>();
-    to = {pair[0], pair[1]};
-  }
-
-  const Json& object_;
-  std::string where_;
-  std::set<std::string> known_;
-};
-
-void check(bool good, const std::string& sentence) {
-  if (!good) throw Error(ErrorCode::kWrongType, sentence);
-}
-
-void check_probability(const std::string& where, const char* key, double value) {
-  check(value >= 0 && value <= 1, where + "." + key + " must lie between 0 and 1.");
-}
-
-void check_range(const std::string& where, const char* key, const Range& range, double low, double high) {
-  std::ostringstream sentence;
-  sentence << where << "." << key << " must be [low, high] with " << low << " <= low <= high <= " << high
-           << ".";
-  check(range.low >= low && range.low <= range.high && range.high <= high, sentence.str());
-}
 
 AugmentConfig read_augment(const Json& json, const std::string& where) {
   AugmentConfig a;
@@ -126,6 +58,9 @@ AugmentConfig read_augment(const Json& json, const std::string& where) {
   probability("same_song_p", a.same_song_p);
   check(!a.separate_stems || (!a.balance_levels && a.same_song_p == 0 && a.stack_instrumental_p == 0),
         where + ".separate_stems needs balance_levels false, same_song_p 0 and stack_instrumental_p 0.");
+  Json effects = Json::object();
+  reader.read("effects", effects);
+  a.effects = read_effects(effects, where + ".effects");
   reader.finish();
   return a;
 }

@@ -7,15 +7,10 @@
 #include <string>
 
 #include "nn/config.h"
+#include "train/effect_config.h"
+#include "train/range.h"
 
 namespace bsm {
-
-/// Closed interval from which a value is drawn uniformly.
-struct Range {
-  double low = 0;
-  double high = 0;
-  bool operator==(const Range&) const = default;
-};
 
 /// Random mixing and augmentation. `_p` are probabilities, per stem or per mixture as noted.
 struct AugmentConfig {
@@ -59,6 +54,7 @@ struct AugmentConfig {
   double active_share = 0.9;     ///< share of voice crops that are chosen for sounding
   double active_fraction = 0.3;  ///< such a crop sounds for at least this part of its length
   double same_song_p = 0.3;  ///< per mixture, when there are song folders: both stems of one song, same time
+  EffectConfig effects;      ///< sound effects on single sources
   bool operator==(const AugmentConfig&) const = default;
 };
 

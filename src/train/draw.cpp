@@ -42,8 +42,23 @@ void BatchSampler::place(SourceDraw& source, const CropPool::Crop& crop) const {
       static_cast<double>(crop.track->first) + (source.speed == 1 ? std::round(crop.start) : crop.start);
 }
 
-double BatchSampler::draw_speed(RandomStream& random) const {
-  return random.happens(augment_.speed_p) ? random.in(augment_.speed) : 1.0;
+/// Its effects too, some of which are changes of speed.
+void BatchSampler::draw_speed(SourceDraw& source, RandomStream& random) const {
+  source.speed = random.happens(augment_.speed_p) ? random.in(augment_.speed) : 1.0;
+  source.effects = draw_effects(augment_.effects, source.role == StemRole::kVocals,
+                                static_cast<double>(segment_samples_) / index_.sample_rate_hz, random);
+  source.speed *= source.effects.shift;
+  source.advance = source.speed * source.effects.stretch;
+}
+
+/// A second voice at another pitch, in time with the first.
+SourceDraw BatchSampler::harmony(const SourceDraw& voice, RandomStream& random) {
+  SourceDraw second = voice;
+  second.speed *= voice.effects.harmony;
+  if (std::abs(second.speed) > 2) second.speed /= 2;  // an octave below, rather than far beyond the treble
+  if (second.effects.grain_s == 0) second.effects.grain_s = random.in(0.05, 0.1);
+  second.level_db = random.in(-9, 0);
+  return second;
 }
 
 double BatchSampler::draw_gain_db(RandomStream& random) const {
@@ -51,9 +66,9 @@ double BatchSampler::draw_gain_db(RandomStream& random) const {
 }
 
 void BatchSampler::draw_voice(SourceDraw& source, RandomStream& random) const {
-  source.speed = draw_speed(random);
+  draw_speed(source, random);
   const bool wants_sound = !augment_.source_activity && random.happens(augment_.active_share);
-  const double length = source.speed * static_cast<double>(segment_samples_);
+  const double length = source.advance * static_cast<double>(segment_samples_);
   for (int attempt = 0; attempt < kActiveTries; ++attempt) {
     const CropPool::Crop crop = vocals_.draw(random, length);
     place(source, crop);
@@ -66,8 +81,8 @@ void BatchSampler::draw_voice(SourceDraw& source, RandomStream& random) const {
 
 void BatchSampler::draw_band(SourceDraw& source, const CropPool& pool, RandomStream& random) const {
   source.role = StemRole::kInstrumental;
-  source.speed = draw_speed(random);
-  place(source, pool.draw(random, source.speed * static_cast<double>(segment_samples_)));
+  draw_speed(source, random);
+  place(source, pool.draw(random, source.advance * static_cast<double>(segment_samples_)));
 }
 
 /// Both stems of one song at the same place.
@@ -75,8 +90,9 @@ void BatchSampler::draw_same_song(SourceDraw& voice, SourceDraw& band, RandomStr
   const auto& [vocals_place, band_place] = index_.songs[random.below(index_.songs.size())];
   const IndexedTrack& vocals = index_.vocals[static_cast<size_t>(vocals_place)];
   const double start = draw_place(random, static_cast<double>(vocals.frames),
-                                  voice.speed * static_cast<double>(segment_samples_));
+                                  voice.advance * static_cast<double>(segment_samples_));
   band.speed = voice.speed;
+  band.advance = voice.advance;
   place(voice, {&vocals, start});
   place(band, {&index_.instrumental[static_cast<size_t>(band_place)], start});
 }
@@ -97,10 +113,11 @@ void BatchSampler::colour(SourceDraw& source, RandomStream& random) const {
 }
 
 void BatchSampler::add_room(SourceDraw& source, RandomStream& random) const {
-  if (!random.happens(augment_.reverb_p)) return;
+  const bool has_hall = source.effects.has_hall;
+  if (!random.happens(augment_.reverb_p) && !has_hall) return;
   source.has_reverb = true;
-  source.reverb_s = random.in(augment_.reverb_s);
-  source.reverb_db = random.in(augment_.reverb_db);
+  source.reverb_s = has_hall ? source.effects.hall_s : random.in(augment_.reverb_s);
+  source.reverb_db = has_hall ? source.effects.hall_db : random.in(augment_.reverb_db);
   source.reverb_delay_s = random.in(0, 0.05);
   source.reverb_damp_hz = 2000 * std::pow(5.0, random.unit());  // to 10 kHz
   source.reverb_noise = static_cast<int64_t>(random.unit() * kReverbNoises);
@@ -156,9 +173,15 @@ BatchDraw BatchSampler::draw(uint64_t seed, int64_t first, int batch) const {
       if (augment_.separate_stems && source.role == StemRole::kInstrumental)
         source.level_db = random.happens(augment_.silence_p) ? -std::numeric_limits<double>::infinity()
                                                              : draw_gain_db(random);
+      if (source.effects.reversed) {
+        source.start += source.advance * static_cast<double>(segment_samples_);
+        source.speed = -source.speed;
+        source.advance = -source.advance;
+      }
       colour(source, random);
     };
     finish(voice);
+    if (voice.effects.harmony != 1) stacked.push_back(harmony(voice, random));
     finish(band);
     for (size_t part = 1; part < bands_.size(); ++part) {
       SourceDraw& other = stacked.emplace_back();

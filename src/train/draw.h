@@ -9,6 +9,7 @@
 
 #include "train/config.h"
 #include "train/crop_pool.h"
+#include "train/effect_draw.h"
 #include "train/random_stream.h"
 #include "train/track_index.h"
 
@@ -28,7 +29,8 @@ struct SourceDraw {
   int64_t track_first = 0;  ///< in the packed samples
   int64_t track_frames = 0;
   double start = 0;                          ///< in the packed samples; outside the track it is silent
-  double speed = 1;                          ///< packed samples per output sample
+  double speed = 1;                          ///< packed samples per output sample; below 0 backwards
+  double advance = 1;                        ///< with grains: packed samples that pass per output sample
   std::array<double, 4> stereo{1, 0, 0, 1};  ///< output (L, R) = [[0, 1], [2, 3]] * input (L, R)
   std::array<double, kEqKnots> eq_db{};
   double level_db = 0;  ///< relative to the first source of its stem; -infinity: silent
@@ -38,6 +40,7 @@ struct SourceDraw {
   double reverb_db = 0;       ///< energy of the reflections relative to the direct sound
   double reverb_damp_hz = 1;  ///< first-order low-pass on the reflections
   int64_t reverb_noise = 0;   ///< which noise, in [0, kReverbNoises)
+  EffectDraw effects;
 };
 
 /// What happens to the two stems of one mixture.
@@ -77,9 +80,10 @@ class BatchSampler {
   void draw_band(SourceDraw& source, const CropPool& pool, RandomStream& random) const;
   void draw_same_song(SourceDraw& voice, SourceDraw& band, RandomStream& random) const;
   void place(SourceDraw& source, const CropPool::Crop& crop) const;
-  double draw_speed(RandomStream& random) const;
+  void draw_speed(SourceDraw& source, RandomStream& random) const;
   double draw_gain_db(RandomStream& random) const;
   void colour(SourceDraw& source, RandomStream& random) const;
+  static SourceDraw harmony(const SourceDraw& voice, RandomStream& random);
   void add_room(SourceDraw& source, RandomStream& random) const;
   MixtureDraw draw_mixture(RandomStream& random) const;
 

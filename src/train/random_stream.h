@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <random>
 
-#include "train/config.h"
+#include "train/range.h"
 
 namespace bsm {
 

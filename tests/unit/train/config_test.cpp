@@ -54,7 +54,7 @@ TEST(TrainConfig, ShippedModelsFitInHalfPrecision) {
 TEST(TrainConfig, ValuesAreRead) {
   const RunConfig config = RunConfig::from_json(
       R"({"training": {"seed": 7, "batch": 3, "segment_s": 2.5, "betas": [0.8, 0.95],
-          "augment": {"speed": [0.9, 1.1], "eq_p": 0.25}}})",
+          "augment": {"speed": [0.9, 1.1], "eq_p": 0.25, "effects": {"voice_p": 0.5, "echo_s": [0.2, 0.3]}}}})",
       "test");
   EXPECT_EQ(config.training.seed, 7u);
   EXPECT_EQ(config.training.batch, 3);
@@ -63,6 +63,9 @@ TEST(TrainConfig, ValuesAreRead) {
   EXPECT_EQ(config.training.augment.speed, (Range{0.9, 1.1}));
   EXPECT_EQ(config.training.augment.eq_p, 0.25);
   EXPECT_EQ(config.training.augment.silence_p, AugmentConfig().silence_p);
+  EXPECT_EQ(config.training.augment.effects.voice_p, 0.5);
+  EXPECT_EQ(config.training.augment.effects.echo_s, (Range{0.2, 0.3}));
+  EXPECT_EQ(config.training.augment.effects.gate_p, EffectConfig().gate_p);
 }
 
 TEST(TrainConfig, MistakesAreNamed) {
@@ -92,6 +95,8 @@ TEST(TrainConfig, MistakesAreNamed) {
   names(R"({"training": {"augment": {"speed": [1.2, 0.8]}}})", "speed");
   names(R"({"training": {"augment": {"speed": [0.8]}}})", "speed");
   names(R"({"training": {"augment": {"separate_stems": true}}})", "balance_levels");
+  names(R"({"training": {"augment": {"effects": {"eco_p": 0.1}}}})", "eco_p");
+  names(R"({"training": {"augment": {"effects": {"gate_hz": [0, 4]}}}})", "effects.gate_hz");
   names(R"({"model": {"stems": ["vocals", "drums"]}})", "vocals");
   names(R"({"model": {"channels": 1}})", "2 channels");
 }
