@@ -43,9 +43,10 @@ def plot_log(folder):
 
 
 FAKE_PROGRAM = '''#!/usr/bin/python3
-import json, sys
+import json, os, sys
 sys.argv[1] == 'evaluate' or sys.exit('not evaluate')
-open(sys.argv[sys.argv.index('--model') + 1] + '.calls', 'a').write(' '.join(sys.argv) + '\\n')
+open(sys.argv[sys.argv.index('--model') + 1] + '.calls', 'a').write(
+    ' '.join(['GPU' + os.environ.get('CUDA_VISIBLE_DEVICES', '')] + sys.argv) + '\\n')
 report = {'model_sha256': 'x', 'real_time_factor': 0.5, 'balances': [
     {'balance_db': b, 'mean': {'vocals': {'uSDR': 1}, 'instrumental': {'uSDR': 2}}} for b in (None, -6.0)]}
 if '--stream' in sys.argv:
@@ -71,9 +72,17 @@ def latency_table(folder):
     check(rows[6] == ['carry', '500', '250', '773', '0.25', '2.00', '0.500'], out)
     calls = lambda: len((folder / 'model.calls').read_text().splitlines())
     check(calls() == 5 and len(list((folder / 'reports').glob('*.json'))) == 5, 'one report for each row')
-    check(table(**narrow) == (0, out, error) and calls() == 5, 'rows that are there are not measured again')
-    status, out, error = table()
+    check(table(**narrow) == (0, out, '') and calls() == 5, 'rows that are there are not measured again')
+    status, out, error = table(JOBS='4', GPUS='2')
     check(status == 0 and len(out.splitlines()) == 2 + 1 + 2 * 4 * 6, error)
+    csv = (folder / 'reports' / 'table.csv').read_text().splitlines()
+    check(len(csv) == 1 + 1 + 2 * 4 * 6 and csv[-1] == 'rolling,1000,2000,3023,2.00,2.00,0.500', csv[-1])
+    later = (folder / 'model.calls').read_text().splitlines()[5:]
+    check({line.split()[0] for line in later} == {'GPU0', 'GPU1'}, 'the jobs are spread over both GPUs')
+    check(all(('mode=rolling' in line) == ('context=8000' in line) for line in later), 'rolling has the context of the element')
+    program.write_text('#!/bin/sh\necho broken >&2; exit 1\n')
+    status, out, error = run(MODELS / 'latency_table.sh', model, 'songs', folder / 'other', BSMAMBA2=str(program))
+    check(status != 0 and out == '' and 'broken' in error, 'a row that fails stops the table')
 
 
 def write_wav(path, samples):
