@@ -44,8 +44,12 @@ struct Assembled : testing::Test {
     augment.balance_levels = false;
     draw.mixtures.resize(1);
     draw.sources.resize(2);
-    voice() = {.track_first = kVoice, .track_frames = kTrack, .start = kVoice + 441.0};
-    band() = {.role = StemRole::kInstrumental, .track_first = kBand, .track_frames = kTrack, .start = kBand};
+    voice() = {.track_first = kVoice, .track_frames = kTrack, .start = kVoice + 441.0, .effects = {}};
+    band() = {.role = StemRole::kInstrumental,
+              .track_first = kBand,
+              .track_frames = kTrack,
+              .start = kBand,
+              .effects = {}};
   }
   TrainingBatch make() {
     const TrackIndex index = index_tracks(tracks, kRate_hz);
