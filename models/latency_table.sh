@@ -22,9 +22,9 @@ set -euo pipefail
 export model=$1 songs=$2 reports=$3 BALANCE_DB OPTIONS GPUS BSMAMBA2
 mkdir -p "$reports"
 
-# measure ROW: "offline", or the value of --stream. Writes the row's report.
+# measure ROW: "offline", or the value of --stream. Writes the row's report, named like it with "-" for "=" and ",".
 measure() {
-  local report=$reports/$1.json stream=()
+  local report=$reports/${1//[=,]/-}.json stream=()
   [ -s "$report" ] && return
   echo "$1" >&2
   [ "$1" = offline ] || stream=(--stream "$1")
@@ -47,7 +47,8 @@ for mode in $MODES; do
 done
 printf '%s\n' "${rows[@]}" | xargs -P "$JOBS" --process-slot-var=SLOT -I '{}' bash -euc 'measure "$1"' measure '{}'
 
-python3 - "$BALANCE_DB" "$reports/table.csv" "${rows[@]/#/$reports/}" <<'TABLE'
+names=("${rows[@]//[=,]/-}")
+python3 - "$BALANCE_DB" "$reports/table.csv" "${names[@]/#/$reports/}" <<'TABLE'
 import csv, json, sys
 balance, csv_path, paths = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
 reports = [json.load(open(path + '.json')) for path in paths]
