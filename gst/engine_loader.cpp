@@ -71,7 +71,8 @@ std::string plugin_folder() {
 
 const BsmEngineApi* open_engine(std::string* error) {
   static std::mutex mutex;
-  static std::map<std::string, const BsmEngineApi*> opened;
+  static auto& opened =
+      *new std::map<std::string, const BsmEngineApi*>;  // never destroyed: threads outlive exit()
   const std::lock_guard lock(mutex);
 
   const std::vector<std::string> paths = candidates();

@@ -50,6 +50,7 @@
 #include "engine_loader.h"
 #include "model_file.h"
 #include "properties.h"
+#include "worker_thread.h"
 
 GST_DEBUG_CATEGORY(bsmamba2sep_debug);
 GST_DEBUG_CATEGORY(bsmamba2engine_debug);
@@ -215,4 +216,7 @@ static void gst_bsmamba2_sep_class_init(GstBsMamba2SepClass* klass) {
 }
 
 // Neither this nor class_init touches the engine: gst-inspect makes an instance.
-static void gst_bsmamba2_sep_init(GstBsMamba2Sep* self) { self->priv = new bsm::Priv(self); }
+static void gst_bsmamba2_sep_init(GstBsMamba2Sep* self) {
+  self->priv = new bsm::Priv(self);
+  bsm::end_worker_threads_with_main();
+}

@@ -42,6 +42,12 @@ void EngineModel::open(const BsmEngineApi* api, const BsmModelOptions& options, 
   guarded([&] { api->model_info(model_, &info_); });
 }
 
+BsmDeviceMemory EngineModel::memory() const {
+  BsmDeviceMemory memory{};
+  guarded([&] { api_->model_memory(model_, &memory); });
+  return memory;
+}
+
 void EngineModel::close() {
   if (model_) api_->model_close(std::exchange(model_, nullptr));
 }

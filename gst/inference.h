@@ -28,6 +28,8 @@ class EngineModel {
   bool is_open() const { return model_ != nullptr; }
   BsmModel* get() const { return model_; }
   const BsmModelInfo& info() const { return info_; }
+  /// Zeros on a CPU. Throws EngineError.
+  BsmDeviceMemory memory() const;
 
  private:
   const BsmEngineApi* api_ = nullptr;

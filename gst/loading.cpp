@@ -2,10 +2,12 @@
 // the ring.
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "debug.h"
 #include "messages.h"
 #include "worker.h"
+#include "worker_thread.h"
 
 namespace bsm {
 namespace {
@@ -33,10 +35,11 @@ int Worker::on_progress(const char* step, double fraction, void* user) {
   return 1;
 }
 
-/// "auto" may choose again: a GPU without room for the model is no reason not to start.
+/// "auto" may choose again: a GPU without room for the model, or that fails, is no reason not to start.
 bool Worker::fall_back_to_cpu(const EngineError& error) {
   const bool on_cpu = model_.is_open() && std::string(model_.info().device) == "cpu";
-  if (error.status != BSM_ERROR_OUT_OF_MEMORY || session_.settings.device != "auto" || on_cpu) return false;
+  const bool gpu_at_fault = error.status == BSM_ERROR_OUT_OF_MEMORY || error.status == BSM_ERROR_DEVICE;
+  if (!gpu_at_fault || session_.settings.device != "auto" || on_cpu) return false;
   if (const ElementPtr element = session_.element(); element && !session_.stopped())
     post_recovery(element.get(), error,
                   "Going on with the CPU; set the property device to cpu or cuda to choose.");
@@ -105,6 +108,8 @@ void Worker::load_model() {
   const StreamShape shape = derive_shape(session_.settings, info.frame_hop_samples, info.tail_samples);
   timing.delay_samples = shape.hop_samples + shape.lookahead_samples + info.tail_samples;
   session_.update_timing(timing);
+  static std::once_flag once;
+  std::call_once(once, end_worker_threads_before_statics);
   progress(session_, GST_PROGRESS_TYPE_COMPLETE, kLoadCode,
            std::string("Loaded ") + (info.model_file ? info.model_file : session_.model.file.c_str()));
 }
@@ -134,8 +139,12 @@ void Worker::open_stream(int channels) {
     return;
   }
   timing.delay_samples = separation_.info().delay_samples;
+  count_memory();
   progress(session_, GST_PROGRESS_TYPE_COMPLETE, kWarmUpCode, "Ready");
   session_.update_timing(timing);
+  // A first inference makes statics as a first load does.
+  static std::once_flag once;
+  std::call_once(once, end_worker_threads_before_statics);
 }
 
 }  // namespace bsm

@@ -24,6 +24,8 @@ DomainCode domain_of(BsmStatus status) {
       return {GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_INIT};
     case BSM_ERROR_OUT_OF_MEMORY:
       return {GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT};
+    case BSM_ERROR_DEVICE:
+      return {GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED};
     case BSM_OK:
     case BSM_ERROR_CANCELLED:
     case BSM_ERROR_FAILED:

@@ -68,7 +68,16 @@ void Worker::compute() {
     s.separated_ns += gained_ns;
     s.rtf_max = std::max(s.rtf_max, static_cast<double>(took_ns) / static_cast<double>(gained_ns));
   });
+  count_memory();
   behind_ = falls_behind(took_ns);
+}
+
+void Worker::count_memory() {
+  const BsmDeviceMemory memory = model_.memory();
+  session_.count([&](Statistics& s) {
+    s.gpu_bytes = memory.held_bytes;
+    s.gpu_bytes_peak = memory.held_bytes_peak;
+  });
 }
 
 /// Whether the next inference would be late. A budget that was only measured grows when it proves too small.

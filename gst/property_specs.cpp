@@ -40,7 +40,8 @@ void install_properties(GObjectClass* klass) {
    * GstBsMamba2Sep:device:
    *
    * "auto", "cpu", "cuda" or "cuda:N". Only "auto" chooses, and falls back to the CPU with a WARNING when the
-   * GPU has no room for the model; a named device that is missing is an error.
+   * GPU has no room for the model or fails before the first sound; a named device that is missing is an
+   * error.
    *
    * Since: 0.1
    */
@@ -272,7 +273,8 @@ void install_properties(GObjectClass* klass) {
    * `application/x-bsmamba2sep-stats`, since READY->PAUSED. In samples per pad: processed (left as buffers),
    * of these bypassed (the mixture passed) and skipped (silence); dropped (became GAP events). inferences,
    * discontinuities. In ns: infer-time-last, infer-time-avg, infer-time-max, queued, latency. rtf-avg,
-   * rtf-max: time of inference per time of audio. live, device.
+   * rtf-max: time of inference per time of audio. live, device. gpu-mem, gpu-mem-peak: bytes of the GPU that
+   * the engine holds for all elements of the process, at the last inference and at most; 0 on a CPU.
    *
    * Since: 0.1
    */

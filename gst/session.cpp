@@ -32,7 +32,10 @@ Session::Session(GstElement* owner, const BsmEngineApi* engine, ModelFiles model
 Session::~Session() { g_weak_ref_clear(&element_); }
 
 void Session::start() {
-  worker_ = start_worker_thread([self = shared_from_this()] { Worker(*self).run(); });
+  worker_ = start_worker_thread([self = shared_from_this()] { Worker(*self).run(); },
+                                [weak = weak_from_this()] {
+                                  if (const auto self = weak.lock()) self->stop();
+                                });
 }
 
 void Session::stop() {

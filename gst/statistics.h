@@ -16,6 +16,7 @@ struct Statistics {
   GstClockTime infer_last_ns = 0, infer_max_ns = 0, infer_total_ns = 0;
   GstClockTime separated_ns = 0;  ///< audio that the inferences covered
   double rtf_max = 0.0;
+  guint64 gpu_bytes = 0, gpu_bytes_peak = 0;  ///< as in BsmDeviceMemory, at the last inference
 };
 
 }  // namespace bsm

@@ -54,6 +54,7 @@ class Worker {
   void start_passing(Passing reason);
   void choose_path();
   void compute();
+  void count_memory();
   bool falls_behind(GstClockTime took_ns);
   void plan_leaving(int64_t available);
   void report_overload(int64_t frames, bool dropped);

@@ -16,6 +16,7 @@ enum class ErrorCode {
   kWrongType,       ///< a file is readable but is not what it should be (format, truncation, shapes)
   kLibrary,         ///< a library is missing or unusable
   kOutOfMemory,     ///< host or device memory ran out
+  kDevice,          ///< a GPU failed or went away
   kCancelled,       ///< the caller asked to stop
   kFailed,          ///< anything else, e.g. an exception of the inference library
 };

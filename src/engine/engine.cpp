@@ -42,6 +42,8 @@ BsmStatus status_of(ErrorCode code) {
       return BSM_ERROR_LIBRARY;
     case ErrorCode::kOutOfMemory:
       return BSM_ERROR_OUT_OF_MEMORY;
+    case ErrorCode::kDevice:
+      return BSM_ERROR_DEVICE;
     case ErrorCode::kCancelled:
       return BSM_ERROR_CANCELLED;
     case ErrorCode::kOpenWrite:
@@ -187,6 +189,14 @@ void model_info(const BsmModel* model, BsmModelInfo* info) {
   info->parameters = model->model->parameters();
 }
 
+void model_memory(const BsmModel* model, BsmDeviceMemory* memory) {
+  *memory = {};
+  guarded_quietly("model_memory", [&] {
+    const DeviceMemory held = model->model->device_memory();
+    *memory = {held.bytes, held.peak_bytes};
+  });
+}
+
 void model_close(BsmModel* model) {
   guarded_quietly("model_close", [&] { delete model; });
 }
@@ -267,16 +277,17 @@ void stream_close(BsmStream* stream) {
 
 const BsmEngineApi* bsm_engine_api(uint32_t abi_version) {
   if (abi_version != BSM_ENGINE_ABI_VERSION) return nullptr;
-  static std::string version;
+  static std::string& version =
+      *new std::string;  // never destroyed, like all that a worker may still use at exit
   static BsmEngineApi api;
   static std::once_flag once;
   const BsmStatus status = bsm::guarded(nullptr, [] {
     std::call_once(once, [] {
       version = std::string(BSM_VERSION " (") + bsm::describe_libtorch() + ")";
-      api = {BSM_ENGINE_ABI_VERSION, version.c_str(),       bsm::set_log,     bsm::model_open,
-             bsm::model_info,        bsm::model_close,      bsm::stream_open, bsm::stream_info,
-             bsm::stream_push,       bsm::stream_available, bsm::stream_pull, bsm::stream_finish,
-             bsm::stream_reset,      bsm::stream_close};
+      api = {BSM_ENGINE_ABI_VERSION, version.c_str(),   bsm::set_log,          bsm::model_open,
+             bsm::model_info,        bsm::model_memory, bsm::model_close,      bsm::stream_open,
+             bsm::stream_info,       bsm::stream_push,  bsm::stream_available, bsm::stream_pull,
+             bsm::stream_finish,     bsm::stream_reset, bsm::stream_close};
     });
   });
   return status == BSM_OK ? &api : nullptr;

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define BSM_ENGINE_ABI_VERSION 3
+#define BSM_ENGINE_ABI_VERSION 4
 #define BSM_ENGINE_SYMBOL "bsm_engine_api"
 #define BSM_MAX_STEMS 16
 
@@ -36,6 +36,7 @@ typedef enum {
   BSM_ERROR_WRONG_TYPE,    /* not a model file, truncated, or of the wrong shapes */
   BSM_ERROR_LIBRARY,       /* LibTorch is missing or unusable */
   BSM_ERROR_OUT_OF_MEMORY, /* host or device memory ran out */
+  BSM_ERROR_DEVICE,        /* a GPU failed or went away; the process may have to end before it works again */
   BSM_ERROR_CANCELLED,     /* the progress callback asked to stop */
   BSM_ERROR_FAILED         /* anything else */
 } BsmStatus;
@@ -72,6 +73,11 @@ typedef struct {
 } BsmModelInfo;
 
 typedef struct {
+  uint64_t held_bytes;      /* now; free or in use */
+  uint64_t held_bytes_peak; /* the most so far */
+} BsmDeviceMemory;
+
+typedef struct {
   int32_t channels;            /* 1 or 2, interleaved */
   BsmStreamingMode mode;
   int64_t hop_samples;         /* samples that one inference finishes; rounded up to whole frames, at least one */
@@ -102,6 +108,9 @@ typedef struct {
                           BsmError* error);
   /* [any] */
   void (*model_info)(const BsmModel* model, BsmModelInfo* info);
+  /* [any] What LibTorch's allocator holds of the memory of the model's GPU, for all models and streams of the process.
+   * Zeros on a CPU, and where the engine was built without the CUDA toolkit. */
+  void (*model_memory)(const BsmModel* model, BsmDeviceMemory* memory);
   /* [any] NULL is allowed. */
   void (*model_close)(BsmModel* model);
 

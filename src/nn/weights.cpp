@@ -136,7 +136,6 @@ SeparationNetwork make_random_network(const ModelConfig& config, uint64_t seed) 
   torch::manual_seed(seed);
   SeparationNetwork network = make_network(config);
   network->eval();
-  network->prepare_inference();
   return network;
 }
 
@@ -154,7 +153,6 @@ SeparationNetwork load_network(const std::string& path) {
   SeparationNetwork network = make_network(config);
   load_weights(network, checkpoint);
   network->eval();
-  network->prepare_inference();
   return network;
 }
 

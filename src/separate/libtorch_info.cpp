@@ -65,7 +65,8 @@ BlasLibrary find_blas() {
 }  // namespace
 
 const BlasLibrary& blas_library() {
-  static const BlasLibrary blas = find_blas();
+  // Never destroyed: a worker may compute while the process exits.
+  static const BlasLibrary& blas = *new BlasLibrary(find_blas());
   return blas;
 }
 

@@ -9,6 +9,7 @@
 #include "nn/weights.h"
 #include "separate/cpu_threads.h"
 #include "separate/device_choice.h"
+#include "separate/device_memory.h"
 #include "separate/libtorch_info.h"
 #include "separate/model_impl.h"
 
@@ -120,6 +121,7 @@ const std::string& Model::device_name() const { return impl_->device_name; }
 bool Model::on_gpu() const { return !impl_->device.is_cpu(); }
 Precision Model::precision() const { return impl_->precision; }
 int64_t Model::parameters() const { return impl_->parameters; }
+DeviceMemory Model::device_memory() const { return memory_held_on(impl_->device); }
 
 std::shared_ptr<const Model> Model::wrap(std::unique_ptr<Impl> impl) {
   return std::shared_ptr<const Model>(new Model(std::move(impl)));

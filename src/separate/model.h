@@ -24,9 +24,15 @@ struct ModelOptions {
 /// Called at each loading step, fraction 0..1. Returns false to cancel.
 using LoadProgress = std::function<bool(const char* step, double fraction)>;
 
+/// What LibTorch's allocator holds of a GPU's memory, free or in use, for the whole process.
+struct DeviceMemory {
+  uint64_t bytes = 0, peak_bytes = 0;
+};
+
 class Model {
  public:
-  /// Throws Error: kNotFound, kOpenRead, kWrongType, kSettings, kOutOfMemory, kCancelled, kFailed.
+  /// Throws Error: kNotFound, kOpenRead, kWrongType, kSettings, kOutOfMemory, kDevice, kCancelled,
+  /// kFailed.
   static std::shared_ptr<const Model> load(const ModelOptions& options, const LoadProgress& progress = {});
   /// A network with the start values of training, to measure speed; `model_file` is not used. Throws like
   /// load().
@@ -41,6 +47,8 @@ class Model {
   /// Never kAuto.
   Precision precision() const;
   int64_t parameters() const;
+  /// Of the model's device now. Zeros on a CPU, and where the CUDA toolkit was not there to build with.
+  DeviceMemory device_memory() const;
 
   struct Impl;  // defined in model_impl.h, for the separators
   Impl& impl() const { return *impl_; }

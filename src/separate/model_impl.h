@@ -26,8 +26,8 @@ struct Model::Impl {
 
   /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, wanted frames, F] float32 on the CPU,
   /// contiguous. Sets this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws
-  /// Error(kOutOfMemory), and Error(kFailed) also for results that are not finite. After an error the state
-  /// is unusable.
+  /// Error(kOutOfMemory), Error(kDevice), and Error(kFailed) also for results that are not finite. After an
+  /// error the state is unusable.
   torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
                          FrameRange wanted = {});
 
@@ -35,8 +35,9 @@ struct Model::Impl {
   std::unique_ptr<NetworkGraphs> graphs_;
 };
 
-/// Inside a catch block: throws what is being handled as bsm::Error (memory that ran out as kOutOfMemory,
-/// other foreign exceptions as kFailed with the first line of their message). `doing` completes "while ...".
+/// Inside a catch block: throws what is being handled as bsm::Error (memory that ran out as kOutOfMemory, a
+/// failing GPU as kDevice, other foreign exceptions as kFailed with the first line of their message). `doing`
+/// completes "while ...".
 [[noreturn]] void rethrow_translated(const std::string& doing);
 
 template <typename Work>

@@ -21,6 +21,13 @@ bool is_out_of_memory(const std::string& message) {
   return false;
 }
 
+/// Every CUDA error: nearly all are final for the process, and which are not cannot be told from outside.
+bool is_device_failure(const std::string& message) {
+  for (const char* sign : {"CUDA error", "CUDA driver error", "cudaError", "CUBLAS_STATUS_", "CUDNN_STATUS_"})
+    if (contains(message, sign)) return true;
+  return false;
+}
+
 /// apply_masks() on the CPU in the memory of the masks; false when a result is not finite.
 /// @param masks [B, S, T, F], contiguous  @param frames [B, T, F], frames in one piece
 bool apply_masks_in_place(const torch::Tensor& masks, const torch::Tensor& frames) {
@@ -50,22 +57,25 @@ void rethrow_translated(const std::string& doing) {
         "Memory ran out while " + doing + (detail.empty() ? "" : " (" + detail + ")") +
             ". Use a smaller model or shorter windows, close other programs, or choose another device.");
   };
+  const auto failure = [&](const char* what, const std::string& message) {
+    const std::string line = message.substr(0, message.find('\n'));
+    if (is_out_of_memory(message)) return out_of_memory(line);
+    if (is_device_failure(message))
+      return Error(ErrorCode::kDevice, "The GPU failed or went away while " + doing + " (" + line +
+                                           "). Start the program again, with the device cpu if the GPU keeps "
+                                           "failing; nvidia-smi tells how it is.");
+    return Error(ErrorCode::kFailed, std::string(what) + " while " + doing + ": " + line);
+  };
   try {
     throw;
   } catch (const Error&) {
     throw;
   } catch (const c10::Error& error) {
-    std::string line = error.what_without_backtrace();
-    line = line.substr(0, line.find('\n'));
-    if (is_out_of_memory(error.what_without_backtrace())) throw out_of_memory(line);
-    throw Error(ErrorCode::kFailed, "LibTorch failed while " + doing + ": " + line);
+    throw failure("LibTorch failed", error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
     throw out_of_memory("");
   } catch (const std::exception& error) {
-    std::string line = error.what();
-    line = line.substr(0, line.find('\n'));
-    if (is_out_of_memory(error.what())) throw out_of_memory(line);
-    throw Error(ErrorCode::kFailed, "Something failed while " + doing + ": " + line);
+    throw failure("Something failed", error.what());
   }
 }
 

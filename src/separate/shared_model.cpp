@@ -13,7 +13,9 @@
 namespace bsm {
 namespace {
 
-using Key = std::tuple<dev_t, ino_t, off_t, time_t, long, std::string, Precision>;
+/// The file itself, not its name: a file that was replaced is another model. The time of the last change of
+/// the inode is there because copying tools restore that of the contents.
+using Key = std::tuple<dev_t, ino_t, off_t, time_t, long, time_t, long, std::string, Precision>;
 
 struct Entry {
   std::timed_mutex loading;
@@ -38,13 +40,9 @@ std::shared_ptr<const Model> load_shared_model(const ModelOptions& options, cons
   // What is wrong with the file is for load() to say.
   if (stat(options.model_file.c_str(), &file) != 0) return Model::load(options, progress);
   const c10::Device device = choose_device(options.device);
-  const Key key{file.st_dev,
-                file.st_ino,
-                file.st_size,
-                file.st_mtim.tv_sec,
-                file.st_mtim.tv_nsec,
-                device.str(),
-                choose_precision(options.precision, device)};
+  const Key key{file.st_dev,          file.st_ino,          file.st_size,
+                file.st_mtim.tv_sec,  file.st_mtim.tv_nsec, file.st_ctim.tv_sec,
+                file.st_ctim.tv_nsec, device.str(),         choose_precision(options.precision, device)};
   const std::shared_ptr<Entry> entry = entry_of(key);
   std::unique_lock lock(entry->loading, std::defer_lock);
   while (!lock.try_lock_for(std::chrono::milliseconds(20)))

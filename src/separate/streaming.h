@@ -47,7 +47,7 @@ class StreamingSeparator {
   const StreamingOptions& options() const { return options_; }
   int64_t delay_samples() const;
   /// Takes interleaved samples; runs the network once for each hop that becomes complete. Samples that are
-  /// not finite, or beyond 1e9, count as silence. Throws Error(kOutOfMemory), Error(kFailed).
+  /// not finite, or beyond 1e9, count as silence. Throws Error(kOutOfMemory), Error(kDevice), Error(kFailed).
   void push(const float* interleaved, int64_t frames);
   int64_t available() const;
   /// Writes up to `max_frames` interleaved frames to each of the stems + 1 outputs (null pointers are

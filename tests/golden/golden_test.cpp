@@ -150,12 +150,12 @@ void GoldenNetwork::hold_to_fixture() {
   print_errors();
 }
 
-TEST_P(GoldenNetwork, FusedOperatorsComputeWhatTheFixtureHolds) { hold_to_fixture(); }
-
-TEST_P(GoldenNetwork, PlainOperatorsComputeWhatTheFixtureHolds) {
-  network_->discard_prepared();  // what load_network() prepared
+TEST_P(GoldenNetwork, FusedOperatorsComputeWhatTheFixtureHolds) {
+  network_->prepare_inference();
   hold_to_fixture();
 }
+
+TEST_P(GoldenNetwork, PlainOperatorsComputeWhatTheFixtureHolds) { hold_to_fixture(); }
 
 INSTANTIATE_TEST_SUITE_P(Files, GoldenNetwork, testing::ValuesIn(golden_files({".safetensors"})), test_name);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <memory>
 #include <new>
 #include <stdexcept>
@@ -22,11 +24,14 @@ struct BsmModel {
   int voice;
   std::string device;
   std::string file;
+  float voice_share;
 };
 
 struct BsmStream {
   int channels = 2;
   int stems = 1;
+  bool on_gpu = false;
+  float voice_share = kVoiceShare;
   BsmStreamInfo info{};
   std::vector<float> held;  ///< interleaved, pushed and not pulled
   int64_t pushed = 0, pulled = 0, finished = 0;
@@ -69,11 +74,15 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
   }
   if (c.open_status != BSM_OK) return fail(c.open_status, error, "this model cannot be opened");
   const std::string device = options->device;
-  if (c.small_gpu_at_open && device != "cpu") return fail(BSM_ERROR_OUT_OF_MEMORY, error, "the GPU is full");
+  if (c.gpu_open_status != BSM_OK && device != "cpu")
+    return fail(c.gpu_open_status, error, "the GPU is full or gone");
   ++c.open_models;
   const bool cpu = device == "cpu";
-  *model = new BsmModel{c.stems, c.sample_rate_hz, c.voice, cpu ? "cpu" : "fake",
-                        cpu || !options->gpu_model_file ? options->model_file : options->gpu_model_file};
+  const std::string file = cpu || !options->gpu_model_file ? options->model_file : options->gpu_model_file;
+  std::string head(std::strlen(bsm::fake::kHalfModel), ' ');
+  std::ifstream(file).read(head.data(), static_cast<std::streamsize>(head.size()));
+  const float voice_share = head == bsm::fake::kHalfModel ? 2.0F * kVoiceShare : kVoiceShare;
+  *model = new BsmModel{c.stems, c.sample_rate_hz, c.voice, cpu ? "cpu" : "fake", file, voice_share};
   return BSM_OK;
 }
 
@@ -92,6 +101,11 @@ void model_info(const BsmModel* model, BsmModelInfo* info) {
   info->parameters = 1;
 }
 
+void model_memory(const BsmModel* model, BsmDeviceMemory* memory) {
+  const uint64_t bytes = model->device == "cpu" ? 0 : control().gpu_bytes.load();
+  *memory = {bytes, 2 * bytes};
+}
+
 void model_close(BsmModel* model) {
   if (!model) return;
   --control().open_models;
@@ -107,13 +121,17 @@ BsmStatus stream_open(BsmModel* model, const BsmStreamOptions* options, BsmStrea
   Control& c = control();
   ++c.stream_opens;
   if (c.block_stream_open) wait_while(c.block_stream_open);
-  if (c.small_gpu_at_stream_open && model->device != "cpu")
-    return fail(BSM_ERROR_OUT_OF_MEMORY, error, "the GPU is full");
+  if (c.stream_open_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(c.stream_open_ms));
+  const bool on_gpu = model->device != "cpu";
+  if (c.gpu_stream_open_status != BSM_OK && on_gpu)
+    return fail(c.gpu_stream_open_status, error, "the GPU is full or gone");
   if (c.stream_open_status != BSM_OK) return fail(c.stream_open_status, error, "no stream");
   if (options->channels < 1 || options->channels > 2) return fail(BSM_ERROR_SETTINGS, error, "channels");
   auto s = std::make_unique<BsmStream>();
   s->channels = options->channels;
   s->stems = model->stems;
+  s->on_gpu = on_gpu;
+  s->voice_share = model->voice_share;
   s->info.hop_samples = std::max<int64_t>(kFrameHopSamples, whole_frames(options->hop_samples));
   s->info.lookahead_samples = whole_frames(options->lookahead_samples);
   s->info.context_samples = whole_frames(options->context_samples);
@@ -159,6 +177,8 @@ BsmStatus stream_push(BsmStream* stream, const float* interleaved, int64_t frame
   stream->held.insert(stream->held.end(), interleaved, interleaved + frames * stream->channels);
   stream->pushed += frames;
   while (stream->pushed - stream->finished >= stream->info.delay_samples) {
+    if (const BsmStatus status = control().gpu_push_status; status != BSM_OK && stream->on_gpu)
+      return fail(status, error, "the GPU is gone");
     if (const BsmStatus status = infer(error); status != BSM_OK) return status;
     stream->finished += stream->info.hop_samples;
   }
@@ -175,8 +195,8 @@ int64_t stream_pull(BsmStream* stream, float* const* outputs, int64_t max_frames
     const float x = stream->held[static_cast<size_t>(i)];
     float rest = x;
     for (int stem = 0; stem < stream->stems; ++stem) {
-      if (outputs[stem]) outputs[stem][i] = kVoiceShare * x;
-      rest -= kVoiceShare * x;
+      if (outputs[stem]) outputs[stem][i] = stream->voice_share * x;
+      rest -= stream->voice_share * x;
     }
     if (outputs[stream->stems]) outputs[stream->stems][i] = rest;
   }
@@ -215,20 +235,10 @@ void set_log(BsmLogFunc log, void* user) {
 
 extern "C" {
 __attribute__((visibility("default"))) const BsmEngineApi* bsm_engine_api(uint32_t abi_version) {
-  static const BsmEngineApi api = {BSM_ENGINE_ABI_VERSION,
-                                   "fake",
-                                   set_log,
-                                   model_open,
-                                   model_info,
-                                   model_close,
-                                   stream_open,
-                                   stream_info,
-                                   stream_push,
-                                   stream_available,
-                                   stream_pull,
-                                   stream_finish,
-                                   stream_reset,
-                                   stream_close};
+  static const BsmEngineApi api = {
+      BSM_ENGINE_ABI_VERSION, "fake",      set_log,       model_open,   model_info,
+      model_memory,           model_close, stream_open,   stream_info,  stream_push,
+      stream_available,       stream_pull, stream_finish, stream_reset, stream_close};
   return abi_version == BSM_ENGINE_ABI_VERSION ? &api : nullptr;
 }
 

@@ -1,6 +1,7 @@
-// A fake engine behind the true C ABI, without a network: the voice is a quarter of the input, the rest is
-// what remains. It holds samples back exactly as the true one does (hop, look-ahead, tail). Tests steer it
-// through this struct, which the library exports through fake_engine_control().
+// A fake engine behind the true C ABI, without a network: the voice is a quarter of the input (a half when
+// the model file says "half"), the rest is what remains. It holds samples back exactly as the true one does
+// (hop, look-ahead, tail). Tests steer it through this struct, which the library exports through
+// fake_engine_control().
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,7 @@ namespace bsm::fake {
 inline constexpr int kFrameHopSamples = 441;
 inline constexpr int kTailSamples = 2048 - 441;
 inline constexpr float kVoiceShare = 0.25F;
+inline constexpr const char* kHalfModel = "half";  ///< contents of a file whose kVoiceShare is 0.5
 
 enum class Fault {
   kNone,
@@ -32,9 +34,11 @@ struct Control {
   std::atomic<bool> block_open{false};  ///< model_open waits until cleared and does not listen to cancel
   std::atomic<bool> block_stream_open{false};  ///< the warm-up waits until cleared
   std::atomic<bool> block_push{false};         ///< an inference waits until cleared
-  /// Where memory runs out on every device but "cpu".
-  std::atomic<bool> small_gpu_at_open{false}, small_gpu_at_stream_open{false};
-  std::atomic<int> inference_ms{0};  ///< time of one inference
+  /// What fails on every device but "cpu", and how.
+  std::atomic<BsmStatus> gpu_open_status{BSM_OK}, gpu_stream_open_status{BSM_OK}, gpu_push_status{BSM_OK};
+  std::atomic<uint64_t> gpu_bytes{0};  ///< that a device but "cpu" holds; the peak is twice that
+  std::atomic<int> stream_open_ms{0};  ///< time of the warm-up
+  std::atomic<int> inference_ms{0};    ///< time of one inference
   std::atomic<int64_t> warm_up_ns{1000000};
   std::atomic<int> fail_at_inference{-1};  ///< counted from model_open
   std::atomic<Fault> fault{Fault::kNone};
@@ -58,8 +62,9 @@ struct Control {
     block_open = false;
     block_stream_open = false;
     block_push = false;
-    small_gpu_at_open = small_gpu_at_stream_open = false;
-    inference_ms = 0;
+    gpu_open_status = gpu_stream_open_status = gpu_push_status = BSM_OK;
+    gpu_bytes = 0;
+    stream_open_ms = inference_ms = 0;
     warm_up_ns = 1000000;
     fail_at_inference = -1;
     fault = Fault::kNone;

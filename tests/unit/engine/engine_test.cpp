@@ -81,6 +81,10 @@ TEST_F(Engine, TellsWhatTheModelIs) {
   EXPECT_EQ(info.model_file, file());  // on a CPU the file for GPUs is not even looked at
   EXPECT_EQ(info.precision, BSM_PRECISION_FP32);
   EXPECT_GT(info.parameters, 1000);
+  BsmDeviceMemory memory = {1, 1};
+  api_->model_memory(model_, &memory);
+  EXPECT_EQ(memory.held_bytes, 0u) << "no GPU, no memory of it";
+  EXPECT_EQ(memory.held_bytes_peak, 0u);
 }
 
 TEST_F(Engine, FailuresAreStatusesAndSentences) {

@@ -115,6 +115,7 @@ TEST(Network, DropoutActsInTrainingOnly) {
 TEST(Network, StaleInferenceWeightsAreRefused) {
   const ModelConfig config = small_config();
   SeparationNetwork network = make_random_network(config, 25);
+  network->prepare_inference();
   const Tensor frames = random_frames(config, 1, 4);
   torch::NoGradGuard no_grad;
   network->forward(frames);
@@ -131,7 +132,7 @@ TEST(Network, GivesTheMasksOfTheWantedFramesAlone) {
   const Tensor frames = random_frames(network->config(), 2, 9);
   torch::NoGradGuard no_grad;
   for (const bool prepared : {true, false}) {
-    if (!prepared) network->discard_prepared();
+    prepared ? network->prepare_inference() : network->discard_prepared();
     const Tensor whole = network->forward(frames);
     EXPECT_LT(relative_error(network->forward(frames, nullptr, 0, {3, 7}), whole.slice(2, 3, 7)), 1e-6);
     EXPECT_LT(relative_error(network->forward(frames, nullptr, 0, {3}), whole.slice(2, 3)), 1e-6);

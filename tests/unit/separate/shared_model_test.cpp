@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -53,6 +55,23 @@ TEST_F(SharedModel, ReplacedFileIsAnotherModel) {
   EXPECT_NE(after, before);
   EXPECT_EQ(after->config().stems.size(), 2u);
   EXPECT_EQ(before->config().stems.size(), 1u) << "who has the old one keeps it";
+}
+
+// As copying tools do that restore times: the same inode, size and time of the contents.
+TEST_F(SharedModel, FileOverwrittenUnderItsOldTimeIsAnotherModel) {
+  const auto time = std::filesystem::last_write_time(path_);
+  const auto size = std::filesystem::file_size(path_);
+  const auto before = load_shared_model(options_);
+  {
+    std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-4, std::ios::end);
+    const float weight = 0.5F;
+    file.write(reinterpret_cast<const char*>(&weight), sizeof weight);
+  }
+  std::filesystem::last_write_time(path_, time);
+  ASSERT_EQ(std::filesystem::file_size(path_), size);
+  ASSERT_EQ(std::filesystem::last_write_time(path_), time);
+  EXPECT_NE(load_shared_model(options_), before);
 }
 
 TEST_F(SharedModel, ConcurrentLoadsAreOne) {

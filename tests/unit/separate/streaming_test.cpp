@@ -289,6 +289,33 @@ TEST(Streaming, ResetAfterAFailureStartsAnew) {
   EXPECT_EQ(distance(stream(separator, mixture, 1), expected), 0.0);
 }
 
+// In the words that LibTorch has for them.
+TEST(Streaming, FailuresAreToldApart) {
+  const std::pair<const char*, ErrorCode> failures[] = {
+      {"CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later",
+       ErrorCode::kDevice},
+      {"CUDA driver error: device not ready", ErrorCode::kDevice},
+      {"CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`", ErrorCode::kDevice},
+      {"CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`", ErrorCode::kOutOfMemory},
+      {"CUDA error: out of memory", ErrorCode::kOutOfMemory},
+      {"CUDA out of memory. Tried to allocate 20.00 MiB", ErrorCode::kOutOfMemory},
+      {"The size of tensor a must match the size of tensor b", ErrorCode::kFailed}};
+  const auto model = random_model(small_config());
+  StreamingSeparator separator(model, options(StreamingMode::kCarry, 4, 2));
+  const std::vector<float> silence(4000, 0.0f);
+  for (const auto& [message, code] : failures) {
+    set_run_hook(*model, [&message = message](int64_t) { throw std::runtime_error(message); });
+    separator.reset();
+    try {
+      separator.push(silence.data(), 2000);
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+    }
+  }
+  set_run_hook(*model, nullptr);
+}
+
 TEST(Streaming, ResultsThatAreNotFiniteAreAnError) {
   StreamingSeparator separator(overflowing_model(small_config()), options(StreamingMode::kCarry, 4, 2));
   const AudioBuffer mixture = random_mixture(1, 4000);
