@@ -13,6 +13,12 @@ GstClockTime ns_ceil(int64_t samples) {
   return gst_util_uint64_scale_ceil(static_cast<guint64>(samples), GST_SECOND, kRateHz);
 }
 
+/// How a bound is shared between hop and look-ahead. By the tables of quality against latency (models/*.md) a
+/// quarter of a second of look-ahead is worth nearly as much as half a second, while a longer hop costs less.
+/// So the hop takes what is more, up to a length from where on only more look-ahead gains anything.
+constexpr GstClockTime kEnoughLookaheadNs = 260 * GST_MSECOND;
+constexpr GstClockTime kEnoughHopNs = 740 * GST_MSECOND;
+
 int64_t floor_to(int64_t samples, int64_t step) { return std::max<int64_t>(samples, 0) / step * step; }
 
 int64_t ceil_to(GstClockTime ns, int64_t step) {
@@ -43,8 +49,9 @@ StreamShape derive_shape(const Settings& settings, int frame_hop_samples, int ta
     shape.lookahead_samples = ceil_to(settings.lookahead_ns, frame);
     shape.hop_samples = std::max(frame, floor_to(budget - shape.lookahead_samples, frame));
   } else {
-    shape.hop_samples = std::max(frame, floor_to(budget / 2, frame));
-    shape.lookahead_samples = std::min(shape.hop_samples, floor_to(budget - shape.hop_samples, frame));
+    const int64_t wanted = std::max(samples_floor(kEnoughLookaheadNs), budget - samples_floor(kEnoughHopNs));
+    shape.lookahead_samples = floor_to(std::min(budget / 2, wanted), frame);
+    shape.hop_samples = std::max(frame, floor_to(budget - shape.lookahead_samples, frame));
   }
   shape.context_samples = ceil_to(settings.context_ns, frame);
   return shape;

@@ -117,13 +117,15 @@ void install_properties(GObjectClass* klass) {
   /**
    * GstBsMamba2Sep:latency:
    *
-   * Upper bound of hop + look-ahead + STFT tail in nanoseconds. More is better separation at the same cost,
-   * or less cost. The time for one inference (processing-latency) comes on top in the LATENCY query.
+   * Upper bound of hop + look-ahead + STFT tail in nanoseconds. More separates a little better and costs less.
+   * Hop and look-ahead share what is left after the tail; from 0.52 s on the look-ahead stays at 0.26 s while
+   * the hop grows to 0.74 s, and beyond that the look-ahead grows until it is as long as the hop. The time for
+   * one inference (processing-latency) comes on top in the LATENCY query.
    *
    * Since: 0.1
    */
   install(kPropLatency, g_param_spec_uint64("latency", "Latency", "Upper bound of the algorithm's delay (ns)",
-                                            kMinLatencyNs, kMaxLatencyNs, GST_SECOND, kReady));
+                                            kMinLatencyNs, kMaxLatencyNs, kDefaultLatencyNs, kReady));
   /**
    * GstBsMamba2Sep:lookahead:
    *

@@ -15,6 +15,8 @@ inline constexpr int kRateHz = 44100;
 inline constexpr GstClockTime kDefaultContextNs = 8 * GST_SECOND;
 inline constexpr GstClockTime kMinLatencyNs = 50 * GST_MSECOND;
 inline constexpr GstClockTime kMaxLatencyNs = 16 * GST_SECOND;
+/// Hop 0.5 s and look-ahead 0.26 s with the shipped models, whose scores more does not raise by 0.1 dB.
+inline constexpr GstClockTime kDefaultLatencyNs = 800 * GST_MSECOND;
 /// What `latency` counts as in offline mode: hop and look-ahead of about 4 s each.
 inline constexpr GstClockTime kOfflineLatencyNs = 8 * GST_SECOND;
 inline constexpr gint64 kDerive = -1;
@@ -32,7 +34,7 @@ struct Settings {
   bool share_model = true;
   Mode mode = Mode::kAuto;
   BsmStreamingMode streaming_mode = BSM_STREAMING_CARRY;
-  GstClockTime latency_ns = GST_SECOND;
+  GstClockTime latency_ns = kDefaultLatencyNs;
   gint64 lookahead_ns = kDerive;
   gint64 hop_ns = kDerive;
   GstClockTime context_ns = kDefaultContextNs;

@@ -87,10 +87,13 @@ TEST_P(LatencyShape, FollowsFromTheProperties) {
   EXPECT_EQ(engine().lookahead_samples, shape.lookahead_frames * 441);
 }
 
-// 1 s - 36.4 ms of tail = 963.6 ms: 48 frames each, 96 in all; 50 ms leave one frame.
+// 1 s - 36.4 ms of tail = 963.6 ms: 96 frames in all, 26 of them look-ahead, which grows when the hop has 74;
+// 50 ms leave one frame.
 INSTANTIATE_TEST_SUITE_P(
     All, LatencyShape,
-    ::testing::Values(Shape{"1000000000", "-1", "-1", 48, 48}, Shape{"50000000", "-1", "-1", 1, 0},
+    ::testing::Values(Shape{"1000000000", "-1", "-1", 70, 26}, Shape{"800000000", "-1", "-1", 50, 26},
+                      Shape{"300000000", "-1", "-1", 13, 13}, Shape{"1300000000", "-1", "-1", 74, 52},
+                      Shape{"8000000000", "-1", "-1", 398, 398}, Shape{"50000000", "-1", "-1", 1, 0},
                       Shape{"1000000000", "200000000", "-1", 20, 76},
                       Shape{"1000000000", "-1", "300000000", 66, 30}, Shape{"1000000000", "-1", "0", 96, 0},
                       Shape{"1000000000", "123000000", "5000000", 13, 1},
