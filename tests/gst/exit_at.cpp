@@ -13,6 +13,7 @@
 #include <string>
 
 #include "fake_engine.h"
+#include "tsan_options.h"
 
 namespace {
 

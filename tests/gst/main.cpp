@@ -2,6 +2,8 @@
 #include <gst/gst.h>
 #include <gtest/gtest.h>
 
+#include "tsan_options.h"
+
 // AddressSanitizer builds look for leaks at the end, but not for what was allocated up to the end of
 // gst_init(): GLib's constructors keep a table that is lost when it grows, and GStreamer 1.22 loses a factory
 // of its own tracers when it makes or reads a registry. Suppressions by name would need whole stacks through
@@ -13,15 +15,6 @@ static void before_constructors() {
 }
 __attribute__((section(".preinit_array"),
                used)) static void (*const run_before_constructors)() = before_constructors;
-
-// Read by ThreadSanitizer builds. GLib and GStreamer are not instrumented, so the handing over of a new
-// element to the thread of a pad task looks unsynchronised; nothing writes there afterwards.
-extern "C" const char* __tsan_default_options();
-extern "C" const char* __tsan_default_suppressions();
-extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented_modules=1"; }
-extern "C" const char* __tsan_default_suppressions() {
-  return "race:gst_bsmamba2_sep_init\nrace:^bsm::priv(\nrace:^bsm::pad_index(\n";
-}
 
 int main(int argc, char** argv) {
   gst_init(&argc, &argv);
