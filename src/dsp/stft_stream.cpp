@@ -29,10 +29,7 @@ void StftStream::finish() { finished_ = true; }
 
 int64_t StftStream::available() const {
   const StftSpec& spec = parts_.spec();
-  if (finished_) return spec.frames(samples_pushed_) - next_frame_;
-  // Frame 0 mirrors up to sample n_fft / 2, every later frame ends n_fft / 2 samples after its centre.
-  if (samples_pushed_ < shortest_mirrored_samples(spec)) return 0;
-  return (samples_pushed_ - spec.n_fft / 2) / spec.hop + 1 - next_frame_;
+  return (finished_ ? spec.frames(samples_pushed_) : complete_frames(spec, samples_pushed_)) - next_frame_;
 }
 
 void StftStream::gather_edge(int channel, int64_t t, std::vector<float>& edge) const {
@@ -127,10 +124,8 @@ void IstftStream::finish(int64_t total_samples) {
 }
 
 int64_t IstftStream::available() const {
-  const StftSpec& spec = parts_.spec();
-  if (total_ >= 0) return total_ - popped_;
-  // The next frame starts here; everything before it is final.
-  return std::max<int64_t>(frames_pushed_ * spec.hop - spec.n_fft / 2 - popped_, 0);
+  const int64_t end = total_ >= 0 ? total_ : final_samples(parts_.spec(), frames_pushed_);
+  return end - popped_;
 }
 
 int64_t IstftStream::pop(float* const* planar, int64_t max_samples) {

@@ -12,6 +12,17 @@
 
 namespace bsm {
 
+/// Frames that are complete after the first `samples` samples of a signal that goes on: frame 0 mirrors up to
+/// sample n_fft / 2, every later frame ends n_fft / 2 samples after its centre.
+inline int64_t complete_frames(const StftSpec& spec, int64_t samples) {
+  return samples < shortest_mirrored_samples(spec) ? 0 : (samples - spec.n_fft / 2) / spec.hop + 1;
+}
+
+/// Samples that are final after the first `frames` frames: the next one starts behind them.
+inline int64_t final_samples(const StftSpec& spec, int64_t frames) {
+  return std::max<int64_t>(frames * spec.hop - spec.n_fft / 2, 0);
+}
+
 /// Transforms of many frames, spread over threads: part i has a transform and scratch memory of its own.
 struct FrameParts {
   /// Frames of a part at least: fewer are not worth another thread.

@@ -64,6 +64,7 @@ std::shared_ptr<const Model> make(const ModelOptions& options, const LoadProgres
     report(progress, "finding the device", 0.0);
     impl->device = choose_device(options.device);
     impl->device_name = impl->device.str();
+    impl->stft_on_device = !impl->device.is_cpu();
     impl->precision = choose_precision(options.precision, impl->device);
     // Of the precisions only fp32 is concerned: factors keep 11 bits, sums 24, at several times the speed.
     if (impl->device.is_cuda()) at::globalContext().setAllowTF32CuBLAS(true);

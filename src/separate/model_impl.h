@@ -3,6 +3,10 @@
 
 #include <torch/types.h>
 
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "nn/cuda/network_graphs.h"
 #include "nn/network.h"
 #include "separate/device_turn.h"
@@ -17,19 +21,27 @@ struct Model::Impl {
   Precision precision = Precision::kFp32;
   int threads = 0;
   int64_t parameters = 0;
+  bool stft_on_device = false;  ///< in LibTorch operators (see FrameDomain): on every GPU
   /// One network call at a time on a device: models and streams take turns.
   FairMutex& turn() const { return device_turn(device_name); }
+
+  /// Runs `work` in this model's turn, with the LibTorch guards of this thread set (no gradients, threads,
+  /// denormals flushed): everything that computes on the device runs in this. Throws Error(kOutOfMemory),
+  /// Error(kDevice), Error(kFailed), and what `work` throws of class Error.
+  void in_turn(const std::function<void()>& work) const;
 
   /// The network on frames on its device: what runs is recorded on a GPU (see NetworkGraphs).
   torch::Tensor forward(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
                         FrameRange wanted = {});
 
-  /// Masked stems: frames [B, T, F] float32 on the CPU -> [B, S, wanted frames, F] float32 on the CPU,
-  /// contiguous. Sets this thread's LibTorch guards (no gradients, threads, denormals flushed). Throws
-  /// Error(kOutOfMemory), Error(kDevice), and Error(kFailed) also for results that are not finite. After an
-  /// error the state is unusable.
+  /// Masked stems: frames [B, T, F] float32 -> [B, S, wanted frames, F] float32, contiguous, both on the
+  /// device. In the model's turn. Throws Error(kFailed) when results on a CPU are not finite; a GPU is not
+  /// waited for. After an error the state is unusable.
   torch::Tensor separate(const torch::Tensor& frames, NetworkState* state = nullptr, int64_t state_frames = 0,
                          FrameRange wanted = {});
+
+  /// Throws Error(kFailed): results are not finite.
+  [[noreturn]] void throw_not_finite() const;
 
  private:
   std::unique_ptr<NetworkGraphs> graphs_;

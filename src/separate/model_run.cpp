@@ -85,39 +85,36 @@ torch::Tensor Model::Impl::forward(const torch::Tensor& frames, NetworkState* st
   return graphs_->forward(frames, state, state_frames, wanted);
 }
 
-torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* state, int64_t state_frames,
-                                    FrameRange wanted) {
-  torch::Tensor stems;
+void Model::Impl::in_turn(const std::function<void()>& work) const {
   translate_errors("running the network on " + device_name, [&] {
     const std::lock_guard<FairMutex> one_at_a_time(turn());
     const torch::InferenceMode inference;
     const CpuThreadScope cpu(threads);
-    const torch::Tensor input = frames.to(device).contiguous();  // [B, T, F]
-    stage_done(Stage::kToDevice);
-    const torch::Tensor masks = forward(input, state, state_frames, wanted);  // [B, S, wanted, F]
-    const torch::Tensor masked =
-        input.slice(1, wanted.begin, wanted.end < 0 ? input.size(1) : wanted.end);  // [B, wanted, F]
-    bool finite = false;
-    if (masks.is_cpu()) {
-      stems = masks.contiguous();
-      finite = apply_masks_in_place(stems, masked);
-      stage_done(Stage::kMasks);
-    } else {
-      const torch::Tensor products = apply_masks(masks, masked);
-      stage_done(Stage::kMasks);
-      finite = torch::isfinite(products).all().item<bool>();
-      // Page-locked memory, which LibTorch keeps: several times faster to copy to.
-      stems = torch::empty(products.sizes(), torch::dtype(torch::kFloat32).pinned_memory(true));
-      stems.copy_(products);
-    }
-    if (!finite)
-      throw Error(ErrorCode::kFailed,
-                  std::string("The network returned values that are not finite numbers, at precision ") +
-                      precision_name(precision) +
-                      (precision == Precision::kFp32 ? ". The model cannot be used with this input."
-                                                     : ". Choose the precision fp32."));
-    stage_done(Stage::kFromDevice);
+    work();
   });
+}
+
+void Model::Impl::throw_not_finite() const {
+  throw Error(ErrorCode::kFailed,
+              std::string("The network returned values that are not finite numbers, at precision ") +
+                  precision_name(precision) +
+                  (precision == Precision::kFp32 ? ". The model cannot be used with this input."
+                                                 : ". Choose the precision fp32."));
+}
+
+torch::Tensor Model::Impl::separate(const torch::Tensor& frames, NetworkState* state, int64_t state_frames,
+                                    FrameRange wanted) {
+  const torch::Tensor input = frames.contiguous();                    // [B, T, F]
+  torch::Tensor stems = forward(input, state, state_frames, wanted);  // [B, S, wanted, F]
+  const torch::Tensor masked =
+      input.slice(1, wanted.begin, wanted.end < 0 ? input.size(1) : wanted.end);  // [B, wanted, F]
+  if (stems.is_cpu()) {
+    stems = stems.contiguous();
+    if (!apply_masks_in_place(stems, masked)) throw_not_finite();
+  } else {
+    stems = apply_masks(stems, masked);
+  }
+  stage_done(Stage::kMasks);
   return stems;
 }
 

@@ -1,6 +1,6 @@
 #include "separate/offline.h"
 
-#include <torch/types.h>
+#include <torch/torch.h>
 
 #include <algorithm>
 #include <string>
@@ -44,7 +44,7 @@ class OfflineRun {
   OfflineRun(const Model& model, const OfflineOptions& options, int channels, const StemSink& sink)
       : model_(model),
         sink_(sink),
-        path_(model.config(), channels, model.impl().threads),
+        path_(model.impl(), channels),
         window_(options.window_frames),
         overlap_(options.overlap_frames),
         step_(window_ - overlap_),
@@ -60,11 +60,11 @@ class OfflineRun {
     if (path_.samples_pushed() > 0) {
       while (whole_windows() > 0) run_windows(next_start_, std::min(whole_windows(), batch_), window_);
       const int64_t total = path_.frames_ready();
-      if (emitted_ + held_frames_ < total) {
+      if (emitted_ + held_frames() < total) {
         const int64_t start = overlap_ > 0 ? std::max<int64_t>(total - window_, 0) : next_start_;
         run_windows(start, 1, total - start);
       }
-      path_.push_estimates(held_.data(), held_frames_ * path_.frame_size(), held_frames_);
+      if (held_frames() > 0) model_.impl().in_turn([&] { path_.push_estimates(held_); });
     }
     path_.finish_output();
     deliver();
@@ -79,12 +79,13 @@ class OfflineRun {
 
   /// `count` windows of `length` frames, the first at frame `start`, the others a step apart.
   void run_windows(int64_t start, int64_t count, int64_t length) {
-    const int64_t size = path_.frame_size();
-    const torch::Tensor windows =
-        torch::from_blob(path_.frame(start), {count, length, size}, {step_ * size, size, 1}, torch::kFloat32);
     torch::Tensor stems;
     try {
-      stems = model_.impl().separate(windows);  // [count, S, length, F]
+      model_.impl().in_turn([&] {
+        const torch::Tensor frames = path_.frames(start, start + (count - 1) * step_ + length);
+        const torch::Tensor windows = frames.unfold(0, length, step_).transpose(1, 2);  // [count, length, F]
+        stems = model_.impl().separate(windows);  // [count, S, length, F]
+      });
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kOutOfMemory || batch_ == 1) throw;
       batch_ = std::max<int64_t>(batch_ / 2, 1);
@@ -97,40 +98,32 @@ class OfflineRun {
       }
       return;
     }
-    for (int64_t i = 0; i < count; ++i) accept(stems[i], start + i * step_);
+    for (int64_t i = 0; i < count; ++i) {
+      model_.impl().in_turn([&] { accept(stems[i], start + i * step_); });
+      deliver();
+    }
   }
 
   /// Cross-fades the estimates [S, T, F] of the window at frame `start` with those held, emits what is final,
-  /// holds the part that the next window shares.
-  void accept(torch::Tensor estimates, int64_t start) {
-    const int64_t size = path_.frame_size();
-    const int64_t length = estimates.size(1);
-    float* values = estimates.data_ptr<float>();
-    float* fresh = values + (emitted_ - start) * size;  // frame emitted_ of stem 0
-    for (int s = 0; s < path_.stems(); ++s) {
-      const float* old = held_.data() + s * held_frames_ * size;
-      for (int64_t t = 0; t < held_frames_; ++t) {
-        const float weight = static_cast<float>(t + 1) / static_cast<float>(held_frames_ + 1);
-        float* frame = fresh + (s * length + t) * size;
-        for (int64_t i = 0; i < size; ++i)
-          frame[i] = old[t * size + i] + weight * (frame[i] - old[t * size + i]);
-      }
+  /// holds the part that the next window shares. In the model's turn.
+  void accept(const torch::Tensor& estimates, int64_t start) {
+    const torch::Tensor fresh = estimates.slice(1, emitted_ - start);  // from frame emitted_ on
+    if (const int64_t count = held_frames(); count > 0) {
+      const torch::Tensor weights = torch::arange(1, count + 1, held_.options()).view({-1, 1}) / (count + 1);
+      fresh.slice(1, 0, count).sub_(held_).mul_(weights).add_(held_);
     }
-    const int64_t keep = std::min(overlap_, start + length - emitted_);
-    const int64_t final_frames = start + length - emitted_ - keep;
-    path_.push_estimates(fresh, length * size, final_frames);
+    const int64_t keep = std::min(overlap_, fresh.size(1));
+    const int64_t final_frames = fresh.size(1) - keep;
+    path_.push_estimates(fresh.slice(1, 0, final_frames));
     emitted_ += final_frames;
-
-    held_frames_ = keep;
-    held_.resize(static_cast<size_t>(path_.stems() * keep * size));
-    for (int s = 0; s < path_.stems(); ++s)
-      std::copy_n(values + ((s + 1) * length - keep) * size, keep * size, held_.data() + s * keep * size);
+    held_ = keep > 0 ? fresh.slice(1, final_frames).clone() : torch::Tensor();
 
     next_start_ = emitted_;
     // A last window that is moved back starts within the window before it.
     path_.drop_frames_before(overlap_ > 0 ? next_start_ - step_ : next_start_);
-    deliver();
   }
+
+  int64_t held_frames() const { return held_.defined() ? held_.size(1) : 0; }
 
   void deliver() {
     while (const int64_t count = path_.pop(SignalPath::kBlock_samples)) sink_(path_.outputs(), count);
@@ -143,10 +136,9 @@ class OfflineRun {
   const int64_t overlap_;
   const int64_t step_;
   int64_t batch_;
-  int64_t next_start_ = 0;   // first frame of the next window
-  int64_t emitted_ = 0;      // frames whose estimates are final
-  int64_t held_frames_ = 0;  // frames from emitted_ on that wait for the next window
-  std::vector<float> held_;  // [S][held_frames_][F]
+  int64_t next_start_ = 0;  // first frame of the next window
+  int64_t emitted_ = 0;     // frames whose estimates are final
+  torch::Tensor held_;      // [S, n, F]: frames from emitted_ on that wait for the next window
 };
 
 }  // namespace

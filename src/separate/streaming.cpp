@@ -33,6 +33,9 @@ void check(const ModelConfig& config, const StreamingOptions& options) {
         "model.");
 }
 
+/// On a GPU the second run records, and the third is the first like all later ones.
+int warm_up_runs(const Model& model) { return model.on_gpu() ? 3 : 2; }
+
 }  // namespace
 
 int64_t streaming_delay_samples(const StftSpec& stft, const StreamingOptions& options) {
@@ -47,18 +50,22 @@ struct StreamingSeparator::Impl {
   int64_t next_frame = 0;  // first frame whose estimate is not made yet
 
   Impl(std::shared_ptr<const Model> m, const StreamingOptions& o)
-      : model(std::move(m)), options(o), path(model->config(), o.channels, model->impl().threads) {}
+      : model(std::move(m)), options(o), path(model->impl(), o.channels) {}
 
   bool carries() const { return options.mode == StreamingMode::kCarry; }
   int64_t context_frames() const { return carries() ? 0 : options.context_frames; }
 
-  /// frames [T, F]: `context` that were seen before, `finished` that will not be seen again, look-ahead
-  /// -> [S, finished, F]
-  torch::Tensor run(float* frames, int64_t count, int64_t context, int64_t finished, NetworkState& carried) {
-    const torch::Tensor window = torch::from_blob(frames, {1, count, path.frame_size()}, torch::kFloat32);
-    const FrameRange wanted{context, context + finished};
-    return model->impl().separate(window, carries() ? &carried : nullptr, carries() ? finished : 0,
-                                  wanted)[0];
+  /// Runs the network on the frames [begin, end) of `signal`, of which the first `context` were seen before
+  /// and `finished` more will not be seen again; those become samples.
+  void run(SignalPath& signal, int64_t begin, int64_t end, int64_t context, int64_t finished,
+           NetworkState& carried) const {
+    model->impl().in_turn([&] {
+      const torch::Tensor window = signal.frames(begin, end).unsqueeze(0);  // [1, T, F]
+      const torch::Tensor stems =
+          model->impl().separate(window, carries() ? &carried : nullptr, carries() ? finished : 0,
+                                 FrameRange{context, context + finished});
+      signal.push_estimates(stems[0]);
+    });
   }
 
   /// Runs the network for each hop whose window is complete.
@@ -72,9 +79,7 @@ struct StreamingSeparator::Impl {
       const bool last = path.input_finished() && end == ready;
       const int64_t finished = last ? end - next_frame : options.hop_frames;
       const int64_t begin = std::max<int64_t>(next_frame - context_frames(), 0);
-
-      const torch::Tensor stems = run(path.frame(begin), end - begin, next_frame - begin, finished, state);
-      path.push_estimates(stems.data_ptr<float>(), finished * path.frame_size(), finished);
+      run(path, begin, end, next_frame - begin, finished, state);
       next_frame += finished;
       path.drop_frames_before(std::max<int64_t>(next_frame - context_frames(), 0));
     }
@@ -142,14 +147,27 @@ void StreamingSeparator::reset() {
 }
 
 int64_t StreamingSeparator::warm_up_ns() {
-  const int64_t count = impl_->context_frames() + options_.hop_frames + options_.lookahead_frames;
-  std::vector<float> silence(static_cast<size_t>(count * impl_->path.frame_size()), 0.0f);
-  NetworkState state;  // not that of the signal
-  impl_->run(silence.data(), count, impl_->context_frames(), options_.hop_frames, state);
-  const auto start = std::chrono::steady_clock::now();
-  impl_->run(silence.data(), count, impl_->context_frames(), options_.hop_frames, state);
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start)
-      .count();
+  const StftSpec& stft = impl_->model->config().stft;
+  const int64_t hop = options_.hop_frames, context = impl_->context_frames();
+  const int64_t count = context + hop + options_.lookahead_frames;
+  SignalPath silence(impl_->model->impl(), options_.channels);
+  const auto push = [&](int64_t samples) {
+    const std::vector<float> zeros(static_cast<size_t>(samples * options_.channels), 0.0f);
+    silence.push_interleaved(zeros.data(), samples);
+  };
+  push((count - hop) * stft.hop + stft.n_fft);
+  if (count > hop) impl_->model->impl().in_turn([&] { silence.frames(0, count - hop); });
+
+  NetworkState state;
+  std::chrono::nanoseconds time{};
+  for (int64_t run = 0; run < warm_up_runs(*impl_->model); ++run) {
+    push(hop * stft.hop);
+    const auto start = std::chrono::steady_clock::now();
+    impl_->run(silence, run * hop, run * hop + count, context, hop, state);
+    time = std::chrono::steady_clock::now() - start;
+    silence.drop_frames_before((run + 1) * hop);
+  }
+  return time.count();
 }
 
 }  // namespace bsm

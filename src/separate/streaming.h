@@ -57,8 +57,8 @@ class StreamingSeparator {
   void finish();
   /// Forgets everything: the next sample starts a new signal.
   void reset();
-  /// Runs the network twice on silence with the shapes of a settled stream, so that the first real hop is not
-  /// slow. Leaves the signal alone. Returns the time of the second run.
+  /// Runs a few hops of silence with the shapes of a settled stream, so that the first real hop is not slow.
+  /// Leaves the signal alone. Returns the time of the last, in ns.
   int64_t warm_up_ns();
 
  private:

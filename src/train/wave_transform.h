@@ -1,6 +1,6 @@
-// The STFT of dsp/stft.h on a device, for batches and differentiable: between waveforms and what the network
-// reads and masks. Own synthesis instead of torch.istft, which makes the processor wait for the device at
-// every call.
+// The STFT of whole waveforms on a device, for batches and differentiable: between waveforms and what the
+// network reads and masks. Own synthesis instead of torch.istft, which makes the processor wait for the
+// device at every call.
 #pragma once
 
 #include <torch/types.h>
@@ -9,6 +9,7 @@
 
 #include "dsp/stft.h"
 #include "nn/network.h"
+#include "separate/tensor_stft.h"
 
 namespace bsm {
 
@@ -25,8 +26,7 @@ class WaveTransform {
   torch::Tensor synthesise(const torch::Tensor& frames, int channels, int64_t samples);
 
  private:
-  StftSpec spec_;
-  torch::Tensor window_;    // [n_fft], zeros outside win
+  TensorStft stft_;
   torch::Tensor envelope_;  // summed squared window for the sizes of the last synthesis
   int64_t envelope_frames_ = -1;
 };
