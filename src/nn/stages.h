@@ -9,8 +9,8 @@
 namespace bsm {
 
 enum class Stage {
-  kStft,         ///< samples to frames, on the CPU
-  kToDevice,     ///< frames to the network's device
+  kStft,         ///< samples to frames
+  kToDevice,     ///< samples to a GPU
   kBandSplit,    ///< norms and matrices of the bands
   kProjections,  ///< norm and the matrix ahead of a scan or an attention
   kMixerCore,    ///< convolution + scan + gate + norm in one
@@ -20,8 +20,8 @@ enum class Stage {
   kFeedForward,  ///< the two matrices after an attention (BS-RoFormer)
   kMerge,        ///< the matrices after a scan or an attention, residual
   kMasks,        ///< final norm, mask heads, complex product
-  kFromDevice,   ///< estimates back to the CPU
-  kIstft,        ///< estimates to samples, on the CPU
+  kFromDevice,   ///< samples of the stems back from a GPU, and out
+  kIstft,        ///< estimates to samples (on a CPU: and out)
   kLoss,         ///< training: waveforms and loss
   kBackward,     ///< training: gradients
   kOptimizer,    ///< training: clipping, AdamW, moving average
