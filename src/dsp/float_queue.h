@@ -36,6 +36,9 @@ class FloatQueue {
     values_.resize(values_.size() + static_cast<size_t>(count), 0.0f);
   }
 
+  /// Makes room for a run that grows up to `count` values: it is then moved only when it has passed by once.
+  void reserve(int64_t count) { values_.reserve(2 * static_cast<size_t>(count)); }
+
   /// Forgets everything before `position`, which must not lie beyond end().
   void drop_before(int64_t position) {
     if (position <= begin_) return;

@@ -48,7 +48,10 @@ class OfflineRun {
         window_(options.window_frames),
         overlap_(options.overlap_frames),
         step_(window_ - overlap_),
-        batch_(options.batch) {}
+        batch_(options.batch) {
+    const StftSpec& stft = model.config().stft;
+    path_.reserve(window_ * stft.hop + stft.n_fft + SignalPath::kBlock_samples);
+  }
 
   void push(const float* const* planar, int64_t samples) {
     path_.push_planar(planar, samples);
@@ -163,8 +166,9 @@ void OfflineSeparator::run(int channels, const AudioSource& source, const StemSi
 
 std::vector<AudioBuffer> separate_offline(const std::shared_ptr<const Model>& model,
                                           const AudioBuffer& mixture, const OfflineOptions& options) {
-  std::vector<AudioBuffer> outputs(model->config().stems.size() + 1,
-                                   AudioBuffer(mixture.channels, mixture.frames));
+  std::vector<AudioBuffer> outputs;
+  for (size_t s = 0; s <= model->config().stems.size(); ++s)
+    outputs.emplace_back(mixture.channels, mixture.frames);
   int64_t read = 0;
   const AudioSource source = [&](float* const* planar, int64_t max_frames) {
     const int64_t count = std::min(max_frames, mixture.frames - read);

@@ -33,6 +33,10 @@ class SignalPath {
   int channels() const { return channels_; }
   int stems() const { return stems_; }
 
+  /// Makes room for samples that lie between what is pushed and what is popped.
+  void reserve(int64_t samples) {
+    for (FloatQueue& channel : mixture_) channel.reserve(samples);
+  }
   void push_planar(const float* const* planar, int64_t samples);
   void push_interleaved(const float* interleaved, int64_t samples);
   /// Ends the mixture; its last frames become ready.
