@@ -27,9 +27,9 @@ bool inference_in(const auto& operators) {
   return operators && !at::GradMode::is_enabled() && mixer_backend() == MixerBackend::kAuto;
 }
 
-/// The bands of a run, one by one. @param weight [bands, in, out]  @param bias [bands, 1, out]
-void append_bands(const Tensor& weight, const Tensor& bias, std::vector<BandLinear>& bands) {
-  for (int64_t k = 0; k < weight.size(0); ++k) bands.push_back({weight[k], bias[k][0]});
+/// The bands of a run, one by one.
+void append_bands(const BandGroup& run, std::vector<BandLinear>& bands) {
+  for (int64_t k = 0; k < run.weight.size(0); ++k) bands.push_back({run.weight[k], run.bias[k][0]});
 }
 
 }  // namespace
@@ -58,8 +58,8 @@ BandSplit::BandSplit(const ModelConfig& config) : runs_(band_runs(config)) {
   }
 }
 
-std::vector<BandSplit::Stacked> BandSplit::stack(torch::Dtype dtype) const {
-  std::vector<Stacked> stacked;
+std::vector<BandGroup> BandSplit::stack(torch::Dtype dtype) const {
+  std::vector<BandGroup> stacked;
   for (const BandRun& run : runs_) {
     std::vector<Tensor> weights, gammas, biases;
     for (int64_t k = run.first_band; k < run.first_band + run.bands; ++k) {
@@ -76,7 +76,8 @@ std::vector<BandSplit::Stacked> BandSplit::stack(torch::Dtype dtype) const {
 
 Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
   if (inference_in(prepared_cpu_)) return prepared_cpu_->forward(frames);
-  const std::vector<Stacked> w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype);
+  if (inference_in(prepared_cuda_)) return prepared_cuda_->forward(frames);
+  const std::vector<BandGroup> w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype);
   const int64_t B = frames.size(0), T = frames.size(1);
   std::vector<Tensor> features;
   for (size_t r = 0; r < runs_.size(); ++r) {
@@ -92,20 +93,23 @@ Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
 void BandSplit::prepare_inference(torch::Dtype dtype) {
   torch::NoGradGuard no_grad;
   discard_prepared();
-  std::vector<Stacked> stacked = stack(dtype);
+  std::vector<BandGroup> stacked = stack(torch::kFloat32);
   if (takes_cpu_operators(stacked[0].weight, dtype)) {
     std::vector<BandLinear> bands;
-    for (const Stacked& run : stacked) append_bands(run.weight, run.bias, bands);
+    for (const BandGroup& run : stacked) append_bands(run, bands);
     prepared_cpu_ = std::make_unique<BandFeaturesCpu>(bands);
     return;
   }
-  for (Stacked& run : stacked) run.weight = run.weight.contiguous();
+  if (mixer_backend() == MixerBackend::kAuto) prepared_cuda_ = prepare_band_features_cuda(stacked, dtype);
+  if (prepared_cuda_) return;
+  for (BandGroup& run : stacked) run = {run.weight.to(dtype).contiguous(), run.bias.to(dtype)};
   prepared_ = std::move(stacked);
 }
 
 void BandSplit::discard_prepared() {
   prepared_.reset();
   prepared_cpu_.reset();
+  prepared_cuda_.reset();
 }
 
 MaskEstimator::MaskEstimator(const ModelConfig& config) : runs_(band_runs(config)) {
@@ -134,25 +138,24 @@ MaskEstimator::Stacked MaskEstimator::stack(torch::Dtype dtype, const Tensor& fi
   const Tensor gamma = final_gamma * std::sqrt(static_cast<double>(final_gamma.size(0)));
   const int64_t K = static_cast<int64_t>(hidden_.size());
   Stacked stacked;
-  stacked.hidden_weight = (weights(hidden_, 0, K) * gamma.unsqueeze(1)).to(dtype);
-  stacked.hidden_bias = biases(hidden_, 0, K);
-  for (const BandRun& run : runs_) {
-    stacked.out_weight.push_back(weights(out_, run.first_band, run.bands).to(dtype));
-    stacked.out_bias.push_back(biases(out_, run.first_band, run.bands));
-  }
+  stacked.hidden = {(weights(hidden_, 0, K) * gamma.unsqueeze(1)).to(dtype), biases(hidden_, 0, K)};
+  for (const BandRun& run : runs_)
+    stacked.out.push_back(
+        {weights(out_, run.first_band, run.bands).to(dtype), biases(out_, run.first_band, run.bands)});
   return stacked;
 }
 
 Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma, torch::Dtype dtype) const {
   if (inference_in(prepared_cpu_)) return prepared_cpu_->forward(x);
+  if (inference_in(prepared_cuda_)) return prepared_cuda_->forward(x);
   const Stacked w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype, final_gamma);
   const int64_t B = x.size(0), T = x.size(1), K = x.size(2), D = x.size(3);
   const Tensor bands = unit_norm(x).to(dtype).reshape({B * T, K, D}).transpose(0, 1);  // [K, B*T, D]
-  const Tensor hidden = torch::baddbmm(w.hidden_bias, bands, w.hidden_weight).tanh();  // [K, B*T, hidden]
+  const Tensor hidden = torch::baddbmm(w.hidden.bias, bands, w.hidden.weight).tanh();  // [K, B*T, hidden]
   std::vector<Tensor> masks;
   for (size_t r = 0; r < runs_.size(); ++r) {
     const Tensor in = hidden.narrow(0, runs_[r].first_band, runs_[r].bands);
-    const Tensor out = torch::baddbmm(w.out_bias[r], in, w.out_weight[r]);      // [bands, B*T, 2 * width]
+    const Tensor out = torch::baddbmm(w.out[r].bias, in, w.out[r].weight);      // [bands, B*T, 2 * width]
     masks.push_back(torch::glu(out, -1).transpose(0, 1).reshape({B * T, -1}));  // [B*T, bands * width]
   }
   return torch::cat(masks, 1).to(torch::kFloat32).view({B, T, -1});
@@ -161,22 +164,29 @@ Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma, torch:
 void MaskEstimator::prepare_inference(torch::Dtype dtype, const Tensor& final_gamma) {
   torch::NoGradGuard no_grad;
   discard_prepared();
-  Stacked stacked = stack(dtype, final_gamma);
-  if (takes_cpu_operators(stacked.hidden_weight, dtype)) {
+  Stacked stacked = stack(torch::kFloat32, final_gamma);
+  if (takes_cpu_operators(stacked.hidden.weight, dtype)) {
     std::vector<BandLinear> hidden, out;
-    append_bands(stacked.hidden_weight, stacked.hidden_bias, hidden);
-    for (size_t r = 0; r < runs_.size(); ++r) append_bands(stacked.out_weight[r], stacked.out_bias[r], out);
+    append_bands(stacked.hidden, hidden);
+    for (const BandGroup& run : stacked.out) append_bands(run, out);
     prepared_cpu_ = std::make_unique<BandMasksCpu>(hidden, out);
     return;
   }
-  stacked.hidden_weight = stacked.hidden_weight.contiguous();
-  for (Tensor& weight : stacked.out_weight) weight = weight.contiguous();
+  if (mixer_backend() == MixerBackend::kAuto)
+    prepared_cuda_ = prepare_band_masks_cuda(stacked.hidden, stacked.out, dtype);
+  if (prepared_cuda_) return;
+  const auto rounded = [&](BandGroup& group) {
+    group = {group.weight.to(dtype).contiguous(), group.bias.to(dtype)};
+  };
+  rounded(stacked.hidden);
+  for (BandGroup& run : stacked.out) rounded(run);
   prepared_ = std::move(stacked);
 }
 
 void MaskEstimator::discard_prepared() {
   prepared_.reset();
   prepared_cpu_.reset();
+  prepared_cuda_.reset();
 }
 
 }  // namespace bsm

@@ -12,6 +12,7 @@
 #include "nn/blocks.h"
 #include "nn/config.h"
 #include "nn/cpu/bands_cpu.h"
+#include "nn/cuda/bands_cuda.h"
 
 namespace bsm {
 
@@ -36,17 +37,15 @@ class BandSplit : public torch::nn::Module {
   void discard_prepared();
 
  private:
-  struct Stacked {
-    torch::Tensor weight;  ///< [bands of the run, width, D], norm factors multiplied in
-    torch::Tensor bias;    ///< [bands of the run, 1, D]
-  };
-  std::vector<Stacked> stack(torch::Dtype dtype) const;
+  /// Per run [bands, width, D], norm factors multiplied in, and [bands, 1, D].
+  std::vector<BandGroup> stack(torch::Dtype dtype) const;
 
   std::vector<BandRun> runs_;
   std::vector<std::shared_ptr<Scale>> norms_;
   std::vector<std::shared_ptr<Affine>> linears_;
-  std::optional<std::vector<Stacked>> prepared_;
+  std::optional<std::vector<BandGroup>> prepared_;
   std::unique_ptr<BandFeaturesCpu> prepared_cpu_;
+  std::unique_ptr<BandFeaturesCuda> prepared_cuda_;
 };
 
 /// One stem's mask. Per band: Linear(D -> hidden), tanh, Linear(hidden -> 2 * width), GLU.
@@ -64,10 +63,8 @@ class MaskEstimator : public torch::nn::Module {
 
  private:
   struct Stacked {
-    torch::Tensor hidden_weight;            ///< [K, D, hidden]
-    torch::Tensor hidden_bias;              ///< [K, 1, hidden]
-    std::vector<torch::Tensor> out_weight;  ///< per run [bands, hidden, 2 * width]
-    std::vector<torch::Tensor> out_bias;    ///< per run [bands, 1, 2 * width]
+    BandGroup hidden;            ///< [K, D, hidden], [K, 1, hidden]
+    std::vector<BandGroup> out;  ///< per run [bands, hidden, 2 * width], [bands, 1, 2 * width]
   };
   Stacked stack(torch::Dtype dtype, const torch::Tensor& final_gamma) const;
 
@@ -75,6 +72,7 @@ class MaskEstimator : public torch::nn::Module {
   std::vector<std::shared_ptr<Affine>> hidden_, out_;
   std::optional<Stacked> prepared_;
   std::unique_ptr<BandMasksCpu> prepared_cpu_;
+  std::unique_ptr<BandMasksCuda> prepared_cuda_;
 };
 
 }  // namespace bsm

@@ -104,20 +104,27 @@ class Mamba2PairBlock : public AxisBlock {
         "linear", std::make_shared<Affine>(at::IntArrayRef{both_ ? 2 * dim_ : dim_, dim_, 1}, dim_, dim_));
   }
 
-  Tensor forward(const Tensor& x, MixerState* state, int64_t state_at) override {
+  ResidualStream forward(const ResidualStream& stream, MixerState* state, int64_t state_at) override {
+    const Tensor& x = stream.x;
     const bool inference = !at::GradMode::is_enabled();
     const int64_t B = x.size(0), T = x.size(1), K = x.size(2);
-    const Tensor sequences =
-        axis_ == Axis::kTime ? x.view({B, T, K, dim_}) : x.view({B * T, K, 1, dim_});  // [outer, L, inner, D]
+    const std::vector<int64_t> shape =
+        axis_ == Axis::kTime ? std::vector<int64_t>{B, T, K, dim_} : std::vector<int64_t>{B * T, K, 1, dim_};
+    const Tensor sequences = x.view(shape);  // [outer, L, inner, D]
     if (inference && mixer_backend() == MixerBackend::kAuto) {
-      if (prepared_cuda_) return pair_block_cuda(sequences, *prepared_cuda_, state, state_at).view(x.sizes());
+      if (prepared_cuda_) {
+        const ResidualStream y =
+            pair_block_cuda({sequences, stream.normed}, *prepared_cuda_, state, state_at);
+        return {y.x.view(x.sizes()), y.normed};
+      }
       if (prepared_cpu_) {
         pair_block_cpu(sequences, *prepared_cpu_, state, state_at);
-        return x;
+        return {x, {}};
       }
     }
-    return plain(sequences, inference && prepared_ ? *prepared_ : fold(dtype_), state, state_at)
-        .view(x.sizes());
+    return {
+        plain(sequences, inference && prepared_ ? *prepared_ : fold(dtype_), state, state_at).view(x.sizes()),
+        {}};
   }
 
   void set_compute_dtype(torch::Dtype dtype) override {

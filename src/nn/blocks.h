@@ -9,6 +9,7 @@
 
 #include "nn/config.h"
 #include "nn/mixer.h"
+#include "nn/residual_stream.h"
 
 namespace bsm {
 
@@ -17,13 +18,10 @@ enum class Axis { kTime, kBand };
 /// One layer's pass along one axis.
 class AxisBlock : public torch::nn::Module {
  public:
-  /// @param x [B, T, K, D] float32, contiguous. Without gradients it may be computed in place: read the
-  /// result
-  ///   alone.
-  /// @return the same shape
+  /// @param stream  without gradients it may be computed in place: read the result alone
   /// @param state, state_at  as for mixer_core(); null for a whole signal. Only Mamba2 blocks along time take
   /// a state.
-  virtual torch::Tensor forward(const torch::Tensor& x, MixerState* state, int64_t state_at) = 0;
+  virtual ResidualStream forward(const ResidualStream& stream, MixerState* state, int64_t state_at) = 0;
 
   /// Dtype of matrix products and activations inside the block. Discards what prepare_inference() derived.
   virtual void set_compute_dtype(torch::Dtype dtype) = 0;

@@ -82,24 +82,26 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
     if (impl_->hook) impl_->hook(name, activation.clone());  // blocks may go on in its memory
   };
   const bool recompute = impl_->recompute && at::GradMode::is_enabled() && state == nullptr;
-  const auto run_block = [&](const std::shared_ptr<AxisBlock>& block, const Tensor& input,
-                             MixerState* block_state) {
+  const auto run_block = [&](const std::shared_ptr<AxisBlock>& block, const ResidualStream& input,
+                             MixerState* block_state) -> ResidualStream {
     if (!recompute) return block->forward(input, block_state, state_frames);
-    return recomputed([block](const Tensor& again) { return block->forward(again, nullptr, 0); }, input);
+    const auto again = [block](const Tensor& x) { return block->forward({x, {}}, nullptr, 0).x; };
+    return {recomputed(again, input.x), {}};
   };
 
-  Tensor x = impl_->band_split->forward(frames, impl_->dtype);  // [B, T, K, D]
+  ResidualStream stream{impl_->band_split->forward(frames, impl_->dtype), {}};  // [B, T, K, D]
   stage_done(Stage::kBandSplit);
-  observe("band_split", x);
+  observe("band_split", stream.x);
   for (size_t l = 0; l < impl_->layers.size(); ++l) {
     const std::string name = "layers." + std::to_string(l);
-    x = run_block(impl_->layers[l].time, x, state != nullptr ? &state->time_blocks[l] : nullptr);
+    stream = run_block(impl_->layers[l].time, stream, state != nullptr ? &state->time_blocks[l] : nullptr);
     stage_done(Stage::kMerge);
-    observe(name + ".time", x);
-    x = run_block(impl_->layers[l].band, x, nullptr);
+    observe(name + ".time", stream.x);
+    stream = run_block(impl_->layers[l].band, stream, nullptr);
     stage_done(Stage::kMerge);
-    observe(name + ".band", x);
+    observe(name + ".band", stream.x);
   }
+  Tensor x = stream.x;
   const Tensor& gamma = impl_->final_norm->values;  // multiplied in by the mask estimators
   if (impl_->hook) observe("final_norm", unit_norm(x) * gamma * std::sqrt(static_cast<double>(config_.dim)));
 

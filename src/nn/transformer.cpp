@@ -107,7 +107,8 @@ class TransformerBlock : public AxisBlock {
     register_module("layers", layers);
   }
 
-  Tensor forward(const Tensor& input, MixerState* state, int64_t) override {
+  ResidualStream forward(const ResidualStream& stream, MixerState* state, int64_t) override {
+    const Tensor& input = stream.x;
     TORCH_CHECK(state == nullptr, "A transformer block attends to whole signals and has no state to carry");
     const int64_t B = input.size(0), T = input.size(1), K = input.size(2), D = input.size(3);
     Tensor x = axis_ == Axis::kTime ? input.transpose(1, 2).reshape({B * K, T, D})  // [B*K, T, D]
@@ -116,8 +117,8 @@ class TransformerBlock : public AxisBlock {
     stage_done(Stage::kMerge);
     x = x + feed_forward_->forward(x, dtype_);
     stage_done(Stage::kFeedForward);
-    if (axis_ == Axis::kBand) return x.view({B, T, K, D});
-    return x.view({B, K, T, D}).transpose(1, 2).contiguous();
+    if (axis_ == Axis::kBand) return {x.view({B, T, K, D}), {}};
+    return {x.view({B, K, T, D}).transpose(1, 2).contiguous(), {}};
   }
 
   void set_compute_dtype(torch::Dtype dtype) override { dtype_ = dtype; }

@@ -45,7 +45,7 @@ void run(benchmark::State& bench, const Shape& shape, MixerBackend backend, int 
   const torch::Tensor x = torch::randn({1, shape.frames, shape.bands, shape.dim});
   MixerState state;
   for (auto _ : bench)
-    benchmark::DoNotOptimize(block->forward(x.clone(), shape.state_at < 0 ? nullptr : &state,
+    benchmark::DoNotOptimize(block->forward({x.clone(), {}}, shape.state_at < 0 ? nullptr : &state,
                                             std::max<int64_t>(shape.state_at, 0)));
   force_cpu_level(std::nullopt);
   set_mixer_backend(MixerBackend::kAuto);

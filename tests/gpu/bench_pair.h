@@ -19,8 +19,9 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   const Tensor x = torch::randn({c.outer, c.length, c.inner, c.dim}, device);
   std::printf("%s block, bfloat16\n", name);
   for (const int64_t bytes : slice_sizes())
-    std::printf("  slices of %7lld MiB  %8.3f ms\n", static_cast<long long>(bytes >> 20),
-                time_ms([&] { pair_block_fused(x, w, nullptr, 0, bytes); }));
+    std::printf("  slices of %7lld MiB  %8.3f ms\n", static_cast<long long>(bytes >> 20), time_ms([&] {
+                  pair_block_fused({x, {}}, w, nullptr, 0, bytes);
+                }));
 
   const kernels::PairShape s = pair_shape(x, w);
   const int64_t n = s.tokens();
@@ -30,8 +31,12 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   const auto half = torch::kBFloat16, real = torch::kFloat32;
   const Tensor xn = make({n, s.dim}, half), projected = make({n, s.projected_width()}, half),
                y = torch::empty_like(x);
+  const int64_t cut = s.directions * s.sequences() * kernels::pair_most_chunks(s);
   const Tensor bc = make({s.directions, n, 2 * s.state}, half),
-               dt = make({s.directions, n, s.heads()}, real).abs();
+               scores = make({cut, kernels::pair_score_elements()}, half),
+               decays = torch::empty({cut, s.heads(), kernels::pair_decays_bytes()},
+                                     torch::TensorOptions(device).dtype(torch::kUInt8));
+  const kernels::ChunkBuffers chunks{bc.data_ptr(), scores.data_ptr(), decays.data_ptr()};
   const Tensor u = make({s.directions, n, s.d_inner}, half),
                squares = make({s.directions, n, s.heads()}, real);
   Tensor products = make({s.directions, n, s.dim}, half), out = torch::empty_like(projected);
@@ -46,13 +51,11 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   };
   show("norm", [&] { return kernels::launch_pair_norm(s, from, xn.data_ptr(), stream); });
   show("projection", [&] { torch::mm_out(out, xn, w.in); });
-  show("conv", [&] {
-    return kernels::launch_pair_conv(s, projected.data_ptr(), weights, nullptr, bc.data_ptr(),
-                                     dt.data_ptr<float>(), stream);
-  });
+  show("chunks",
+       [&] { return kernels::launch_pair_chunks(s, projected.data_ptr(), weights, {}, chunks, stream); });
   show("scan", [&] {
-    return kernels::launch_pair_scan(s, projected.data_ptr(), weights, bc.data_ptr(), dt.data_ptr<float>(),
-                                     {}, u.data_ptr(), squares.data_ptr<float>(), stream);
+    return kernels::launch_pair_scan(s, projected.data_ptr(), weights, chunks, {}, u.data_ptr(),
+                                     squares.data_ptr<float>(), stream);
   });
   if (s.length <= kernels::kPairShortLength)
     show("short scan", [&] {
@@ -62,7 +65,7 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   show("products", [&] { torch::bmm_out(products, u, w.out); });
   show("merge", [&] {
     return kernels::launch_pair_merge(s, projected.data_ptr(), products.data_ptr(), squares.data_ptr<float>(),
-                                      w.bias.data_ptr<float>(), from, to, stream);
+                                      w.bias.data_ptr<float>(), from, to, xn.data_ptr(), stream);
   });
 }
 

@@ -19,8 +19,10 @@
 #include <functional>
 
 #undef __global__
+#undef __grid_constant__
 #undef __launch_bounds__
 #define __global__
+#define __grid_constant__
 #define __launch_bounds__(...)
 
 namespace bsm::emulator {
@@ -87,7 +89,7 @@ T __shfl_down_sync(unsigned, T value, int distance) {
 
 inline float __expf(float x) { return std::exp(x); }
 inline float exp2_approximate(float x) { return std::exp2(x); }
-inline float reciprocal_approximate(float x) { return 1.0f / x; }
+inline float tanh_approximate(float x) { return std::tanh(x); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __uint_as_float(uint32_t bits) {
   float value;
@@ -108,6 +110,9 @@ inline void copy_async_16(void* to_shared, const void* from, bool valid) {
   }
 }
 inline void copy_async_wait() {}
+inline void copy_async_commit() {}
+template <int>
+void copy_async_wait_but() {}
 
 inline cudaError_t shared_bytes_available(size_t& bytes) {
   bytes = emulator::shared_bytes_limit;

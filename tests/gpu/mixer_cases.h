@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/cuda/mixer_fused.h"
 #include "nn/mixer.h"
 
 namespace bsm::testing {
@@ -103,6 +104,18 @@ std::vector<double> errors_against_plain(const MixerCase& c, torch::Device devic
   std::vector<double> errors;
   for (size_t i = 0; i < plain.size(); ++i) errors.push_back(relative_error(fused[i], plain[i]));
   return errors;
+}
+
+/// Relative error of the output where LibTorch is allowed to multiply in TF32, as at inference.
+inline double single_products_error(const MixerCase& c, torch::Device device) {
+  const torch::NoGradGuard no_grad;
+  const MixerWeights w = make_weights(c.sizes, device);
+  const Tensor in = make_input(c, device, torch::kFloat32);
+  const Tensor plain = mixer_core_plain(in, w, c.sizes, c.direction);
+  at::globalContext().setAllowTF32CuBLAS(true);
+  const Tensor fused = mixer_core_fused(in, w, c.sizes, c.direction, nullptr, 0);
+  at::globalContext().setAllowTF32CuBLAS(false);
+  return relative_error(fused, plain);
 }
 
 }  // namespace bsm::testing

@@ -48,6 +48,15 @@ TEST_P(MixerEmulated, Bfloat16) {
   for (size_t i = 1; i < errors.size(); ++i) EXPECT_LT(errors[i], 4e-2) << testing::gradient_names()[i - 1];
 }
 
+TEST_P(MixerEmulated, SingleProductsOfTf32) {
+  torch::manual_seed(7);
+  const double error = testing::single_products_error(GetParam(), torch::kCPU);
+  EXPECT_LT(error, 1e-3);
+  if (GetParam().length > 1) {
+    EXPECT_GT(error, 1e-6) << "as exact as float32";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, MixerEmulated, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return std::to_string(info.index); });
 

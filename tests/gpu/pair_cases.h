@@ -57,8 +57,15 @@ inline double pair_error(const PairCase& c, torch::Device device, torch::Dtype d
   const torch::NoGradGuard no_grad;
   const PairWeights w = make_pair_weights(c, device);
   const Tensor x = torch::randn({c.outer, c.length, c.inner, c.dim}).to(device) * 3;
-  const Tensor y = pair_block_fused(x, pair_weights_cuda(w, c.sizes, dtype), nullptr, 0, c.slice_bytes);
-  return relative_error(y - x, plain_change(x, w, c.sizes));
+  const PairWeightsCuda prepared = pair_weights_cuda(w, c.sizes, dtype);
+  const ResidualStream y = pair_block_fused({x, {}}, prepared, nullptr, 0, c.slice_bytes);
+  const double error = relative_error(y.x - x, plain_change(x, w, c.sizes));
+  if (!y.normed.defined()) return error;
+  // What the block knows of its result helps the next.
+  const Tensor once = pair_block_fused({y.x, {}}, prepared, nullptr, 0, c.slice_bytes).x,
+               helped = pair_block_fused(y, prepared, nullptr, 0, c.slice_bytes).x;
+  return std::max({error, relative_error(y.normed.view(x.sizes()).to(torch::kFloat32), rms_norm(y.x)),
+                   relative_error(helped - y.x, once - y.x)});
 }
 
 /// The worst error of output and states over pieces of a stream whose state is taken at each of `at`.
@@ -71,7 +78,7 @@ inline double pair_stream_error(const PairCase& c, torch::Device device, torch::
   double worst = 0;
   for (const int64_t taken : at) {
     const Tensor x = torch::randn({c.outer, c.length, c.inner, c.dim}).to(device) * 3;
-    const Tensor y = pair_block_fused(x, prepared, &fused, taken);
+    const Tensor y = pair_block_fused({x, {}}, prepared, &fused, taken).x;
     worst = std::max(worst, relative_error(y - x, plain_change(x, w, c.sizes, &plain, taken)));
     if (taken == 0) continue;
     worst = std::max({worst, relative_error(fused.ssm, plain.ssm), relative_error(fused.conv, plain.conv)});

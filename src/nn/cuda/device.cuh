@@ -25,14 +25,20 @@ using Float16 = __half;
 constexpr int kWarp = 32;
 constexpr float kLog2e = 1.4426950408889634f;
 
+/// float32 in memory, whose products are single ones of TF32 (see mma.cuh).
+struct Tf32 {
+  float value;
+};
+
 __device__ inline float to_float(float x) { return x; }
+__device__ inline float to_float(Tf32 x) { return x.value; }
 __device__ inline float to_float(Float16 x) { return __half2float(x); }
 __device__ inline float to_float(Bfloat16 x) { return __bfloat162float(x); }
 
 template <typename T>
 __device__ inline T from_float(float x) {
   if constexpr (sizeof(T) == 4) {
-    return x;
+    return T{x};
   } else if constexpr (std::is_same_v<T, Float16>) {
     return __float2half_rn(x);
   } else {
@@ -127,15 +133,22 @@ __device__ inline void copy_async_16(void* to_shared, const void* from, bool val
                : "memory");
 }
 __device__ inline void copy_async_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+/// Ends a group of copies; copy_async_wait_but<N>() waits for all groups but the N that ended last.
+__device__ inline void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int N>
+__device__ inline void copy_async_wait_but() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
 
 __device__ inline float exp2_approximate(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
-__device__ inline float reciprocal_approximate(float x) {
+/// Off by 2^-11 at most.
+__device__ inline float tanh_approximate(float x) {
   float y;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 

@@ -222,7 +222,8 @@ Tensor mixer_core_fused(const Tensor& zxbcdt, const MixerWeights& weights, const
                              sizes, direction);
 
   const torch::NoGradGuard no_grad;
-  const MixerShape shape = mixer_shape(zxbcdt, sizes, direction);
+  MixerShape shape = mixer_shape(zxbcdt, sizes, direction);
+  shape.single_products = at::globalContext().allowTF32CuBLAS();  // as LibTorch's products around it
   const cudaStream_t stream = current_stream(zxbcdt);
   MixerState before;
   if (state != nullptr) before = {vectorizable(state->conv), vectorizable(state->ssm)};

@@ -8,6 +8,7 @@
 // so two neighbouring accumulators are an A fragment without moving data between lanes. float32 uses the same
 // spread: there are two m16n8k8 products of TF32 whose k runs in the order 0 2 4 6 1 3 5 7, the same for A
 // and B. TF32 keeps 11 bits; each factor is split in two, and three products make up what float32 would give.
+// Where that is more than is asked for, the type Tf32 has one product.
 #pragma once
 
 #include "nn/cuda/device.cuh"
@@ -23,6 +24,9 @@ struct FragmentA<float> {
   float r[8];
 };
 
+template <>
+struct FragmentA<Tf32> : FragmentA<float> {};
+
 template <typename T>
 struct FragmentB {
   uint32_t r[2];
@@ -31,6 +35,8 @@ template <>
 struct FragmentB<float> {
   float r[4];
 };
+template <>
+struct FragmentB<Tf32> : FragmentB<float> {};
 
 /// One [16, 8] block of results.
 struct Tile {
@@ -72,6 +78,33 @@ __device__ inline FragmentA<T> make_a(const float (&v)[8]) {
     for (int i = 0; i < 4; ++i) a.r[i] = pack_pair<T>(v[2 * i], v[2 * i + 1]);
   }
   return a;
+}
+
+/// Both elements of a pair times those of another, rounded to T.
+template <typename T>
+__device__ inline uint32_t multiply_pair(uint32_t a, uint32_t b) {
+  using Two = std::conditional_t<std::is_same_v<T, Float16>, __half2, __nv_bfloat162>;
+  union Word {
+    uint32_t word;
+    Two two;
+    __device__ Word(uint32_t bits) : word(bits) {}
+  };
+  Word product(0);
+  product.two = __hmul2(Word(a).two, Word(b).two);
+  return product.word;
+}
+template <typename T>
+__device__ inline uint32_t load_word(const T* pair) {
+  return *reinterpret_cast<const uint32_t*>(pair);
+}
+
+/// Multiplies column k of A by factor[k], a shared-memory array of 16-bit numbers.
+template <typename T>
+__device__ inline void scale_columns_packed(FragmentA<T>& a, const T* factor) {
+  const int c = tile_column();
+  const uint32_t low = load_word(factor + c), high = load_word(factor + c + 8);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) a.r[i] = multiply_pair<T>(a.r[i], i < 2 ? low : high);
 }
 
 /// Multiplies column k of A by factor[k], a shared-memory array.
@@ -155,19 +188,20 @@ __device__ inline void multiply_add(Tile& d, const FragmentA<T>& a, const Fragme
       const float* va = a.r + 4 * half;
       const float* vb = b.r + 2 * half;
       const float fa[4] = {va[0], va[2], va[1], va[3]}, fb[2] = {vb[0], vb[1]};
-      uint32_t a_high[4], a_low[4], b_high[2], b_low[2];
+      uint32_t a_high[4], b_high[2];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        a_high[i] = to_tf32(fa[i]);
-        a_low[i] = to_tf32(fa[i] - __uint_as_float(a_high[i]));
-      }
+      for (int i = 0; i < 4; ++i) a_high[i] = to_tf32(fa[i]);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        b_high[i] = to_tf32(fb[i]);
-        b_low[i] = to_tf32(fb[i] - __uint_as_float(b_high[i]));
+      for (int i = 0; i < 2; ++i) b_high[i] = to_tf32(fb[i]);
+      if constexpr (std::is_same_v<T, float>) {
+        uint32_t a_low[4], b_low[2];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) a_low[i] = to_tf32(fa[i] - __uint_as_float(a_high[i]));
+#pragma unroll
+        for (int i = 0; i < 2; ++i) b_low[i] = to_tf32(fb[i] - __uint_as_float(b_high[i]));
+        mma_tf32(d, a_low, b_high);
+        mma_tf32(d, a_high, b_low);
       }
-      mma_tf32(d, a_low, b_high);
-      mma_tf32(d, a_high, b_low);
       mma_tf32(d, a_high, b_high);
     }
   }
@@ -182,7 +216,7 @@ __device__ inline FragmentA<T> load_a(const T* p, int stride) {
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       const int m = g + (i & 2 ? 8 : 0), k = c + (i & 1) + (i & 4 ? 8 : 0);
-      a.r[i] = ByRows ? p[m * stride + k] : p[k * stride + m];
+      a.r[i] = to_float(ByRows ? p[m * stride + k] : p[k * stride + m]);
     }
   } else {
     const int row = lane_id() % 8, one = 8 * ((lane_id() / 8) % 2), two = 8 * (lane_id() / 16);
@@ -193,6 +227,23 @@ __device__ inline FragmentA<T> load_a(const T* p, int stride) {
     }
   }
   return a;
+}
+
+/// Writes A where load_a<true>() would read it.
+template <typename T>
+__device__ inline void store_a(T* p, int stride, const FragmentA<T>& a) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  const int row = lane_id() % 8, one = 8 * ((lane_id() / 8) % 2), two = 8 * (lane_id() / 16);
+  const uint32_t address = static_cast<uint32_t>(__cvta_generic_to_shared(p + (row + one) * stride + two));
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(a.r[0]),
+               "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3])
+               : "memory");
+#else
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    *reinterpret_cast<uint32_t*>(p + (tile_row() + (i & 1 ? 8 : 0)) * stride + tile_column() +
+                                 (i & 2 ? 8 : 0)) = a.r[i];
+#endif
 }
 
 /// Two neighbouring B (columns n and n + 8) whose element (k, n) is at p[n * stride + k] (ByColumns) or at
@@ -206,7 +257,7 @@ __device__ inline void load_b_pair(FragmentB<T> (&b)[2], const T* p, int stride)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int n = g + 8 * j, k = c + (i & 1) + (i & 2 ? 8 : 0);
-        b[j].r[i] = ByColumns ? p[n * stride + k] : p[k * stride + n];
+        b[j].r[i] = to_float(ByColumns ? p[n * stride + k] : p[k * stride + n]);
       }
     }
   } else {
@@ -228,12 +279,15 @@ __device__ inline void load_b_pair(FragmentB<T> (&b)[2], const T* p, int stride)
 template <bool ByColumns, int Tiles, typename T>
 __device__ inline void multiply_add_row(Tile (&tiles)[Tiles], const FragmentA<T>& a, const T* b, int stride) {
   static_assert(Tiles % 2 == 0);
+  FragmentB<T> pair[2][2];  // one is loaded while the other is multiplied
+  load_b_pair<ByColumns>(pair[0], b, stride);
 #pragma unroll
   for (int j = 0; j < Tiles; j += 2) {
-    FragmentB<T> pair[2];
-    load_b_pair<ByColumns>(pair, b + (ByColumns ? 8 * j * stride : 8 * j), stride);
-    multiply_add(tiles[j], a, pair[0]);
-    multiply_add(tiles[j + 1], a, pair[1]);
+    const int at = j / 2 % 2;
+    if (j + 2 < Tiles)
+      load_b_pair<ByColumns>(pair[1 - at], b + (ByColumns ? 8 * (j + 2) * stride : 8 * (j + 2)), stride);
+    multiply_add(tiles[j], a, pair[at][0]);
+    multiply_add(tiles[j + 1], a, pair[at][1]);
   }
 }
 

@@ -1,6 +1,6 @@
 // What the kernels of a pair of scans share: addresses of tokens, the convolution of a tile in shared memory,
 // and one head of one chunk of the state space dual form (Dao & Gu 2024, section 6) in the registers of four
-// warps.
+// warps. These kernels are bound by the number of their instructions, so what can be done two at a time is.
 #pragma once
 
 #include "nn/cuda/pair_kernels.h"
@@ -16,116 +16,185 @@ constexpr int kHalo = kMaxConvWidth - 1;  ///< inputs that the convolution sees 
 constexpr int kHaloRows = 4;
 
 /// A block has one or more groups of kPairWarps warps, each of which works on one head.
-__device__ inline int pair_group() { return static_cast<int>(threadIdx.x) / kPairThreads; }
 __device__ inline int pair_thread() { return static_cast<int>(threadIdx.x) % kPairThreads; }
-__device__ inline int pair_warp() { return pair_thread() / kWarp; }
+/// Number of the warp in its block, which the compiler then knows to be the same for all lanes: what follows
+/// from it needs no registers of each thread, of which these kernels have none to spare.
+__device__ inline int uniform_warp() {
+  return __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / kWarp, 0);
+}
 
 /// One sequence in one direction: where its elements' rows are, in scan order.
 struct PairSequence {
-  int64_t first;  ///< token of element 0 in input order
-  int64_t step;   ///< tokens from one element to the next
-  int length;
-  bool reversed;
+  int64_t first;  ///< token of the first element scanned
+  int step;       ///< tokens from one element to the next
 
   __device__ PairSequence(const PairShape& shape, int64_t sequence, int direction)
       : first(sequence / shape.inner * shape.length * shape.inner + sequence % shape.inner),
-        step(shape.inner),
-        length(shape.length),
-        reversed(direction == 1) {}
-
-  __device__ int64_t token(int scanned) const {
-    return first + (reversed ? length - 1 - scanned : scanned) * step;
+        step(static_cast<int>(shape.inner)) {
+    if (direction == 1) {
+      first += static_cast<int64_t>(shape.length - 1) * step;
+      step = -step;
+    }
   }
 };
 
-/// SiLU in five instructions, to a few units in the last place of float32.
-__device__ inline float silu_fast(float x) {
-  return x * reciprocal_approximate(1.0f + exp2_approximate(-kLog2e * x));
-}
+/// How a sequence is cut. Where a state is taken, there is a seam.
+struct PairChunks {
+  int length, taken_at;  // 0: nowhere
 
-/// Starts copying rows `begin` ... `begin + Rows - 1` (scan order) of Columns elements of `projected` from
-/// `column` on; rows outside of [0, end) become zero.
-template <int Rows, int Columns, typename T>
-__device__ inline void load_rows(T* to, const T* projected, int64_t width, int column, const PairSequence& at,
-                                 int begin, int end) {
-  constexpr int kPer = 16 / static_cast<int>(sizeof(T)), kPacks = Columns / kPer;
-  static_assert(kPairThreads % kPacks == 0);
-  const int first = pair_thread() / kPacks, within = pair_thread() % kPacks * kPer;
-  const T* from = projected + at.token(0) * width + column + within;
-  const int64_t stride = (at.reversed ? -at.step : at.step) * width;
+  __host__ __device__ int before() const { return (taken_at + kPairChunk - 1) / kPairChunk; }
+  __host__ __device__ int count() const {
+    return before() + (length - taken_at + kPairChunk - 1) / kPairChunk;
+  }
+  __host__ __device__ int begin(int chunk) const {
+    return chunk < before() ? chunk * kPairChunk : taken_at + (chunk - before()) * kPairChunk;
+  }
+  __host__ __device__ int end(int chunk) const {
+    const int end = begin(chunk) + kPairChunk, limit = chunk < before() ? taken_at : length;
+    return end < limit ? end : limit;
+  }
+};
+
+/// C B^T of a chunk, 16 x 16 blocks on and below the diagonal, each in the order of an A fragment over lanes.
+constexpr int kScoreBlock = 16 * 16;
+constexpr int kScoreBlocks = kPairWarps * (kPairWarps + 1) / 2;
+/// Where the block of elements 16 warp ... and, as sources, 16 j ... starts.
+__device__ inline int score_block(int warp, int j) { return (warp * (warp + 1) / 2 + j) * kScoreBlock; }
+
+/// One head of one chunk. With E_t = log2 of the decay from the chunk's start up to and with element t,
+/// source s adds to element t what it is times exp2(E_t - from_s), from_s = E_s - log2 dt_s. Elements that
+/// are not there have dt = 0: they add nothing.
+template <typename T>
+struct ChunkDecays {
+  float log_decay[kPairChunk];  ///< E_t
+  float from[kPairChunk];
+  T to_end[kPairChunk];    ///< exp2(E - from_s), E at the chunk's last element
+  T to_block[kPairChunk];  ///< the same up to the last element of the source's block of 16
+};
+
+/// SiLU(2 h) in two instructions.
+__device__ inline float silu_of_half(float h) { return h + h * tanh_approximate(h); }
+
+/// Starts copying Rows rows of Columns elements, `stride` apart in global memory, by Threads threads. Row 0
+/// is element `begin` of a sequence; rows outside of [0, end) become zero.
+template <int Rows, int Columns, int Threads, typename T>
+__device__ inline void load_rows(T* to, const T* from, int stride, int thread, int begin, int end) {
+  constexpr int kPer = 16 / static_cast<int>(sizeof(T)), kPacks = Columns / kPer, kPass = Threads / kPacks;
+  static_assert(Threads % kPacks == 0);
+  const int row = thread / kPacks, within = thread % kPacks * kPer;
+  from += static_cast<int64_t>(row) * stride + within;
+  to += row * Padded<T, Columns>::kStride + within;
+  const int64_t pass = static_cast<int64_t>(kPass) * stride;
 #pragma unroll
-  for (int row = first; row < Rows; row += kPairThreads / kPacks) {
-    const int element = begin + row;
-    const bool valid = element >= 0 && element < end;
-    copy_async_16(to + row * Padded<T, Columns>::kStride + within, from + (valid ? element * stride : 0),
-                  valid);
+  for (int first = 0; first < Rows; first += kPass, from += pass) {
+    const int element = begin + first + row;
+    if (first + kPass <= Rows || first + row < Rows)
+      copy_async_16(to + first * Padded<T, Columns>::kStride, from, element >= 0 && element < end);
   }
 }
 
+/// Starts copying what is in one piece; both ends 16-byte aligned.
+template <int Bytes, int Threads>
+__device__ inline void load_piece(void* to, const void* from, int thread) {
+  static_assert(Bytes % 16 == 0);
+#pragma unroll
+  for (int at = 0; at < Bytes; at += 16 * Threads)
+    if (at + 16 * Threads <= Bytes || at + 16 * thread < Bytes)
+      copy_async_16(static_cast<unsigned char*>(to) + at + 16 * thread,
+                    static_cast<const unsigned char*>(from) + at + 16 * thread, true);
+}
+
+/// A thread's share of the convolution of a tile: two channels, 1 / kGroups of the elements.
+template <int Channels>
+struct TileTaps {
+  static constexpr int kPairs = Channels / 2, kGroups = kPairs < kPairThreads ? kPairThreads / kPairs : 1;
+  static constexpr int kRows = kPairChunk / kGroups;
+  static_assert(kPairs <= kPairThreads && kPairChunk % kGroups == 0 && kRows >= kHalo);
+  float2 weight[kMaxConvWidth], offset;
+
+  static __device__ int channel() { return pair_thread() % kPairs * 2; }
+  static __device__ int row() { return pair_thread() / kPairs * kRows; }
+
+  /// @param taps, bias  of the tile's first channel; taps of one delay are `tap_stride` apart
+  __device__ TileTaps(const float* taps, int tap_stride, const float* bias) {
+#pragma unroll
+    for (int k = 0; k < kMaxConvWidth; ++k)
+      weight[k] = *reinterpret_cast<const float2*>(taps + k * tap_stride + channel());
+    offset = *reinterpret_cast<const float2*>(bias + channel());
+  }
+};
+
 /// Causal convolution and SiLU of a tile [kPairChunk, Channels] in place; its halo stands in the rows before
 /// it. All threads of the block call it; before and after, they must be synchronised.
-/// @param taps, bias  of the tile's first channel; taps of one delay are `tap_stride` apart
 template <int Channels, typename T>
-__device__ inline void convolve_tile(T* tile, const float* taps, int tap_stride, const float* bias) {
-  constexpr int kPairs = Channels / 2, kGroups = kPairs < kPairThreads ? kPairThreads / kPairs : 1;
-  constexpr int kRows = kPairChunk / kGroups, kStride = Padded<T, Channels>::kStride;
-  static_assert(kPairs <= kPairThreads && kPairChunk % kGroups == 0);
-  const int thread = pair_thread(), channel = thread % kPairs * 2, first = thread / kPairs * kRows;
-  T* column = tile + first * kStride + channel;
-  float2 weight[kMaxConvWidth];
-#pragma unroll
-  for (int k = 0; k < kMaxConvWidth; ++k)
-    weight[k] = *reinterpret_cast<const float2*>(taps + k * tap_stride + channel);
-  const float2 offset = *reinterpret_cast<const float2*>(bias + channel);
-  uint32_t in[kHalo + kRows];  // pairs of neighbouring channels
-#pragma unroll
-  for (int k = 0; k < kHalo + kRows; ++k)
-    in[k] = *reinterpret_cast<const uint32_t*>(column + (k - kHalo) * kStride);
-  __syncthreads();  // everything has been read before anything is overwritten
+__device__ inline void convolve_tile(T* tile, const TileTaps<Channels>& taps) {
+  using Taps = TileTaps<Channels>;
+  constexpr int kStride = Padded<T, Channels>::kStride;
+  T* column = tile + Taps::row() * kStride + Taps::channel();
   float2 past[kHalo];
 #pragma unroll
-  for (int k = 0; k < kHalo; ++k) past[k] = unpack_pair<T>(in[k]);
+  for (int k = 0; k < kHalo; ++k) past[k] = unpack_pair<T>(load_word(column + (k - kHalo) * kStride));
+  __syncthreads();  // other threads' rows: read before they are overwritten
 #pragma unroll
-  for (int row = 0; row < kRows; ++row) {
-    const float2 now = unpack_pair<T>(in[kHalo + row]);
-    const float y0 = offset.x + weight[0].x * past[0].x + weight[1].x * past[1].x + weight[2].x * past[2].x +
-                     weight[3].x * now.x;
-    const float y1 = offset.y + weight[0].y * past[0].y + weight[1].y * past[1].y + weight[2].y * past[2].y +
-                     weight[3].y * now.y;
-    *reinterpret_cast<uint32_t*>(column + row * kStride) = pack_pair<T>(silu_fast(y0), silu_fast(y1));
+  for (int row = 0; row < Taps::kRows; ++row) {
+    const float2 now = unpack_pair<T>(load_word(column + row * kStride));
+    const float h0 = taps.offset.x + taps.weight[0].x * past[0].x + taps.weight[1].x * past[1].x +
+                     taps.weight[2].x * past[2].x + taps.weight[3].x * now.x;
+    const float h1 = taps.offset.y + taps.weight[0].y * past[0].y + taps.weight[1].y * past[1].y +
+                     taps.weight[2].y * past[2].y + taps.weight[3].y * now.y;
+    *reinterpret_cast<uint32_t*>(column + row * kStride) = pack_pair<T>(silu_of_half(h0), silu_of_half(h1));
     past[0] = past[1];
     past[1] = past[2];
     past[2] = now;
   }
 }
 
-/// One warp: from dt [kPairChunk] in shared memory, E_t = log2 of the decay from the chunk's start up to and
-/// with element t, and from_s = E_s - log2 dt_s: exp2(E_t - from_s) is what element s adds to element t.
-/// Elements with dt = 0 add nothing.
-__device__ inline void chunk_exponents(const float* dt, float rate, float* log_decay, float* from) {
-  float carry = 0;
+/// Rows before the first element of a stream: what its convolution saw before.
+/// @param stored [conv_width - 1, channels] of the sequence, from the tile's first channel on
+template <int Channels, typename T>
+__device__ inline void restore_halo(T* tile, const float* stored, int count, int channels, int begin,
+                                    int thread, int threads) {
+  for (int i = thread; i < kHalo * Channels; i += threads) {
+    const int row = i / Channels - kHalo, element = begin + row;
+    if (element < 0 && element + count >= 0)
+      tile[row * Padded<T, Channels>::kStride + i % Channels] =
+          from_float<T>(stored[(element + count) * channels + i % Channels]);
+  }
+}
+
+/// One warp: the decays of a chunk. @param dt  of elements lane_id() and lane_id() + 32
+template <typename T>
+__device__ inline void store_decays(const float (&dt)[2], float rate, ChunkDecays<T>& decays) {
+  static_assert(kPairChunk == 2 * kWarp);
+  float log_decay[2], carry = 0;
 #pragma unroll
-  for (int begin = 0; begin < kPairChunk; begin += kWarp) {
-    const int i = begin + lane_id();
-    const float step = dt[i];
-    float sum = step * rate;
+  for (int i = 0; i < 2; ++i) {
+    float sum = dt[i] * rate;
 #pragma unroll
     for (int distance = 1; distance < kWarp; distance *= 2) {
       const float before = __shfl_up_sync(0xffffffffu, sum, distance);
       if (lane_id() >= distance) sum += before;
     }
-    sum += carry;
-    carry = __shfl_sync(0xffffffffu, sum, kWarp - 1);
-    log_decay[i] = sum;
-    from[i] = sum - log2f(step);
+    log_decay[i] = sum + carry;
+    carry = __shfl_sync(0xffffffffu, log_decay[i], kWarp - 1);
+  }
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const int element = lane_id() + kWarp * i;
+    const float from = log_decay[i] - log2f(dt[i]);
+    const float block_end = __shfl_sync(0xffffffffu, log_decay[i], lane_id() | 15);
+    decays.log_decay[element] = log_decay[i];
+    decays.from[element] = from;
+    decays.to_end[element] = from_float<T>(exp2_approximate(carry - from));
+    decays.to_block[element] = from_float<T>(exp2_approximate(block_end - from));
   }
 }
 
-/// scores[t, s] = C_t . B_s for the 16 elements t of this warp and 16 elements s from 16 * j on.
+/// C_t . B_s for the 16 elements t of a warp and the 16 elements s of block j.
 template <int N, typename T>
-__device__ inline void block_scores(Tile (&scores)[2], const T* C, const T* B, int j) {
+__device__ inline FragmentA<T> block_scores(const T* C, const T* B, int warp, int j) {
   constexpr int kStride = Padded<T, N>::kStride;
-  const int warp = pair_warp();
+  Tile scores[2];
 #pragma unroll
   for (int k = 0; k < N; k += 16) {
     const FragmentA<T> c = load_a<true>(C + 16 * warp * kStride + k, kStride);
@@ -134,54 +203,97 @@ __device__ inline void block_scores(Tile (&scores)[2], const T* C, const T* B, i
     multiply_add(scores[0], c, b[0]);
     multiply_add(scores[1], c, b[1]);
   }
-}
-
-/// y[t] += sum over s <= t of exp(E_t - E_s) scores[t, s] dt_s x_s, for the s of block j.
-/// @param log_decay, from  of chunk_exponents()
-template <int P, typename T>
-__device__ inline void add_block(Tile (&y)[P / 8], const Tile (&scores)[2], const T* x,
-                                 const float* log_decay, const float* from, int j) {
-  const int warp = pair_warp(), row = tile_row();
-  const float log_t[2] = {log_decay[16 * warp + row], log_decay[16 * warp + row + 8]};
-  float masked[8];
+  FragmentA<T> a;
 #pragma unroll
-  for (int e = 0; e < 8; ++e) {
-    const int half = (e >> 1) & 1, column = tile_column() + (e & 1) + (e & 4 ? 8 : 0);
-    const float value = scores[e >> 2].r[e & 3] * exp2_approximate(log_t[half] - from[16 * j + column]);
-    masked[e] = j < warp || column <= row + 8 * half ? value : 0.0f;
-  }
-  multiply_add_row<false>(y, make_a<T>(masked), x + 16 * j * Padded<T, P>::kStride, Padded<T, P>::kStride);
+  for (int i = 0; i < 4; ++i)
+    a.r[i] = pack_pair<T>(scores[i / 2].r[2 * (i % 2)], scores[i / 2].r[2 * (i % 2) + 1]);
+  return a;
 }
 
-/// u = (y + skip x) SiLU(z) for this warp's 16 elements: z's tile becomes u, which is then copied out, and
-/// the sums of u^2 with it. Elements from `rows` on are left out.
+/// y[t] += sum over s < t of exp(E_t - E_s) scores[t, s] dt_s x_s + (scores[t, t] dt_t + skip) x_t, for the s
+/// of this warp's own block.
 template <int P, typename T>
-__device__ inline void gate_and_store(Tile (&y)[P / 8], const T* x, T* z, float skip, int rows,
-                                      const PairSequence& at, int begin, T* u, int64_t u_width,
-                                      float* squares, int64_t squares_width) {
+__device__ inline void add_own_block(Tile (&y)[P / 8], FragmentA<T> scores, const T* x,
+                                     const ChunkDecays<T>& decays, float skip, int warp) {
+  const int first = 16 * warp, row = tile_row(), column = tile_column();
+  const float log_t[2] = {decays.log_decay[first + row], decays.log_decay[first + row + 8]};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {  // quarters of 8 x 8
+    if (i == 2) {                // sources after their elements
+      scores.r[i] = 0;
+      continue;
+    }
+    const float2 from = *reinterpret_cast<const float2*>(decays.from + first + column + 8 * (i / 2));
+    float2 value = unpack_pair<T>(scores.r[i]);
+    value.x *= exp2_approximate(log_t[i & 1] - from.x);
+    value.y *= exp2_approximate(log_t[i & 1] - from.y);
+    if (i != 1) {  // on the diagonal
+      value.x = column < row ? value.x : column == row ? value.x + skip : 0.0f;
+      value.y = column + 1 < row ? value.y : column + 1 == row ? value.y + skip : 0.0f;
+    }
+    scores.r[i] = pack_pair<T>(value.x, value.y);
+  }
+  multiply_add_row<false>(y, scores, x + first * Padded<T, P>::kStride, Padded<T, P>::kStride);
+}
+
+/// y[t] += sum over s of exp(E_t - E_s) scores[t, s] dt_s x_s, for the s of an earlier block j. The decay has
+/// two factors: up to the end of that block, and from there on.
+template <int P, typename T>
+__device__ inline void add_earlier_block(Tile (&y)[P / 8], FragmentA<T> scores, const T* x,
+                                         const ChunkDecays<T>& decays, int warp, int j) {
+  const int t = 16 * warp + tile_row();
+  const float end = decays.log_decay[16 * j + 15];
+  uint32_t onwards[2], to_block[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const float decay = exp2_approximate(decays.log_decay[t + 8 * i] - end);
+    onwards[i] = pack_pair<T>(decay, decay);
+    to_block[i] = load_word(decays.to_block + 16 * j + tile_column() + 8 * i);
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    scores.r[i] = multiply_pair<T>(multiply_pair<T>(scores.r[i], to_block[i / 2]), onwards[i & 1]);
+  multiply_add_row<false>(y, scores, x + 16 * j * Padded<T, P>::kStride, Padded<T, P>::kStride);
+}
+
+/// u = y SiLU(z) for this warp's 16 elements: z's tile, which holds z / 2, becomes u, which is then copied
+/// out, and the sums of u^2 with it. Elements from `rows` on are left out.
+/// @param u, squares  of the tile's first element; `step` is a token from one element to the next
+template <int P, typename T>
+__device__ inline void gate_and_store(const Tile (&y)[P / 8], T* z, int warp, int rows, int step, T* u,
+                                      int u_width, float* squares, int squares_width) {
   constexpr int kStride = Padded<T, P>::kStride, kPer = 16 / static_cast<int>(sizeof(T)), kPacks = P / kPer;
-  const int t0 = 16 * pair_warp();
+  const int t0 = 16 * warp;
   float sums[2] = {0, 0};
-  for_each_pair(y, [&](int half, int p, float& v0, float& v1) {
-    const int t = t0 + tile_row() + 8 * half;
-    const float2 own = load_pair(x + t * kStride + p), gate = load_pair(z + t * kStride + p);
-    const float u0 = (v0 + skip * own.x) * silu_fast(gate.x), u1 = (v1 + skip * own.y) * silu_fast(gate.y);
-    sums[half] += u0 * u0 + u1 * u1;
-    store_pair(z + t * kStride + p, u0, u1);
-  });
+#pragma unroll
+  for (int p = 0; p < P; p += 16) {
+    FragmentA<T> gate = load_a<true>(z + t0 * kStride + p, kStride);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float2 half = unpack_pair<T>(gate.r[i]);
+      const Tile& tile = y[p / 8 + i / 2];
+      const float u0 = tile.r[2 * (i & 1)] * silu_of_half(half.x),
+                  u1 = tile.r[2 * (i & 1) + 1] * silu_of_half(half.y);
+      sums[i & 1] += u0 * u0 + u1 * u1;
+      gate.r[i] = pack_pair<T>(u0, u1);
+    }
+    store_a(z + t0 * kStride + p, kStride, gate);
+  }
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const float sum = lane_sum<3>(sums[half]);
     const int t = t0 + tile_row() + 8 * half;
-    if (lane_id() % 4 == 0 && t < rows) squares[at.token(begin + t) * squares_width] = sum;
+    if (lane_id() % 4 == 0 && t < rows) squares[static_cast<int64_t>(t) * step * squares_width] = sum;
   }
   __syncwarp();
-  for (int i = lane_id(); i < 16 * kPacks; i += kWarp) {
-    const int t = t0 + i / kPacks, p = i % kPacks * kPer;
-    if (t < rows)
-      *reinterpret_cast<uint4*>(u + at.token(begin + t) * u_width + p) =
-          *reinterpret_cast<const uint4*>(z + t * kStride + p);
-  }
+  const int first = t0 + lane_id() / kPacks, pack = lane_id() % kPacks * kPer;
+  const T* from = z + first * kStride + pack;
+  u += static_cast<int64_t>(first) * step * u_width + pack;
+  const int64_t pass = static_cast<int64_t>(kWarp / kPacks) * step * u_width;
+#pragma unroll
+  for (int row = 0; row < 16; row += kWarp / kPacks, u += pass)
+    if (first + row < rows)
+      *reinterpret_cast<uint4*>(u) = *reinterpret_cast<const uint4*>(from + row * kStride);
 }
 
 /// Calls body with T, N and P of a shape as constants.

@@ -18,9 +18,9 @@ std::shared_ptr<const PairWeightsCuda> prepare_pair_cuda(const PairWeights& weig
   return std::make_shared<const PairWeightsCuda>(prepared);
 }
 
-torch::Tensor pair_block_cuda(const torch::Tensor& x, const PairWeightsCuda& weights, MixerState* state,
-                              int64_t state_at) {
-  return pair_block_fused(x, weights, state, state_at);
+ResidualStream pair_block_cuda(const ResidualStream& stream, const PairWeightsCuda& weights,
+                               MixerState* state, int64_t state_at) {
+  return pair_block_fused(stream, weights, state, state_at);
 }
 
 }  // namespace bsm

@@ -8,6 +8,7 @@
 
 #include "nn/mixer.h"
 #include "nn/pair_weights.h"
+#include "nn/residual_stream.h"
 
 namespace bsm {
 
@@ -20,10 +21,10 @@ std::shared_ptr<const PairWeightsCuda> prepare_pair_cuda(const PairWeights& weig
                                                          torch::Dtype dtype);
 
 /// The block's new residual stream.
-/// @param x [outer, L, inner, D] float32, contiguous; sequences run along L  @return the same shape
+/// @param stream  x as [outer, L, inner, D]; sequences run along L  @return the same shape
 /// @param state, state_at  as for mixer_core()
 /// @throws Error(kFailed) when a launch fails
-torch::Tensor pair_block_cuda(const torch::Tensor& x, const PairWeightsCuda& weights, MixerState* state,
-                              int64_t state_at);
+ResidualStream pair_block_cuda(const ResidualStream& stream, const PairWeightsCuda& weights,
+                               MixerState* state, int64_t state_at);
 
 }  // namespace bsm

@@ -30,7 +30,7 @@ const float* floats(const Tensor& tensor) { return tensor.defined() ? tensor.dat
 
 /// Buffers between the kernels, for as many tokens as a slice has at most.
 struct Workspace {
-  Tensor xn, projected, bc, dt, u, squares, products;
+  Tensor xn, projected, bc, scores, decays, u, squares, products;
 
   Workspace(const PairShape& s, const torch::TensorOptions& options, bool short_sequences) {
     const auto real = options.dtype(torch::kFloat32);
@@ -38,8 +38,10 @@ struct Workspace {
     xn = torch::empty({n, s.dim}, options);
     projected = torch::empty({n, s.projected_width()}, options);
     if (!short_sequences) {
+      const int64_t chunks = s.directions * s.sequences() * kernels::pair_most_chunks(s);
       bc = torch::empty({s.directions, n, 2 * s.state}, options);
-      dt = torch::empty({s.directions, n, s.heads()}, real);
+      scores = torch::empty({chunks, kernels::pair_score_elements()}, options);
+      decays = torch::empty({chunks, s.heads(), kernels::pair_decays_bytes()}, options.dtype(torch::kUInt8));
     }
     u = torch::empty({s.directions * n * s.d_inner}, options);
     squares = torch::empty({s.directions, n, s.heads()}, real);
@@ -58,10 +60,14 @@ class PairRun {
         workspace_(largest, weights.in.options(), short_),
         stream_(stream) {}
 
-  void project(const PairShape& s, const StreamView& x) {
-    check(kernels::launch_pair_norm(s, x, workspace_.xn.data_ptr(), stream_), "norm");
+  /// @param normed  of the slice's tokens, or undefined
+  void project(const PairShape& s, const StreamView& x, Tensor normed) {
+    if (!normed.defined()) {
+      normed = workspace_.xn.narrow(0, 0, s.tokens());
+      check(kernels::launch_pair_norm(s, x, normed.data_ptr(), stream_), "norm");
+    }
     Tensor projected = workspace_.projected.narrow(0, 0, s.tokens());
-    torch::mm_out(projected, workspace_.xn.narrow(0, 0, s.tokens()), weights_.in);
+    torch::mm_out(projected, normed, weights_.in);
   }
 
   void scan(const PairShape& s, const kernels::CarriedState& state) {
@@ -73,16 +79,15 @@ class PairRun {
             "short scan");
       return;
     }
-    void* bc = workspace_.bc.data_ptr();
-    float* dt = workspace_.dt.data_ptr<float>();
-    check(kernels::launch_pair_conv(s, projected, scan_weights_, state.conv_in, bc, dt, stream_),
-          "convolution");
-    check(kernels::launch_pair_scan(s, projected, scan_weights_, bc, dt, state, workspace_.u.data_ptr(),
+    const kernels::ChunkBuffers chunks{workspace_.bc.data_ptr(), workspace_.scores.data_ptr(),
+                                       workspace_.decays.data_ptr()};
+    check(kernels::launch_pair_chunks(s, projected, scan_weights_, state, chunks, stream_), "convolution");
+    check(kernels::launch_pair_scan(s, projected, scan_weights_, chunks, state, workspace_.u.data_ptr(),
                                     squares, stream_),
           "scan");
   }
 
-  void merge(const PairShape& s, const StreamView& x, const StreamView& y) {
+  void merge(const PairShape& s, const StreamView& x, const StreamView& y, const Tensor& normed) {
     const int64_t n = s.tokens();
     const Tensor u =
         workspace_.u.narrow(0, 0, s.directions * n * s.d_inner).view({s.directions, n, s.d_inner});
@@ -91,7 +96,7 @@ class PairRun {
     torch::bmm_out(products, u, weights_.out);
     check(kernels::launch_pair_merge(s, workspace_.projected.data_ptr(), products.data_ptr(),
                                      workspace_.squares.data_ptr<float>(), floats(weights_.bias), x, y,
-                                     stream_),
+                                     normed.defined() ? normed.data_ptr() : nullptr, stream_),
           "merge");
   }
 
@@ -145,10 +150,12 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& w, const MixerSizes& sizes,
   const int64_t E = sizes.in_proj_width(), padding = shape.slab() - E;
   std::vector<Tensor> in, out, taps, conv_bias, dt_bias, A_log, D;
   for (size_t d = 0; d < cores.size(); ++d) {
-    in.push_back(torch::constant_pad_nd(w.in.narrow(1, static_cast<int64_t>(d) * E, E), {0, padding}));
+    Tensor slab = torch::constant_pad_nd(w.in.narrow(1, static_cast<int64_t>(d) * E, E), {0, padding});
+    slab.narrow(1, 0, sizes.d_inner) *= 0.5;  // z: what goes into a SiLU is halved, see ScanWeights
+    in.push_back(slab);
     out.push_back(cores[d]->norm_weight.unsqueeze(1) * outs[d]);
-    taps.push_back(taps_of(*cores[d]));
-    conv_bias.push_back(cores[d]->conv_bias);
+    taps.push_back(taps_of(*cores[d]) * 0.5);
+    conv_bias.push_back(cores[d]->conv_bias * 0.5);
     dt_bias.push_back(cores[d]->dt_bias);
     A_log.push_back(cores[d]->A_log);
     D.push_back(cores[d]->D);
@@ -181,8 +188,9 @@ PairShape pair_shape(const Tensor& x, const PairWeightsCuda& weights) {
   return shape;
 }
 
-Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerState* state, int64_t state_at,
-                        int64_t slice_bytes) {
+ResidualStream pair_block_fused(const ResidualStream& stream, const PairWeightsCuda& weights,
+                                MixerState* state, int64_t state_at, int64_t slice_bytes) {
+  const Tensor& x = stream.x;
   TORCH_CHECK(x.dim() == 4 && x.is_contiguous() && x.scalar_type() == torch::kFloat32 && x.numel() > 0 &&
                   x.size(3) == weights.in.size(0),
               "pair_block_fused: expected contiguous float32 [outer, L, inner, ", weights.in.size(0),
@@ -192,11 +200,12 @@ Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerSt
   const PairShape whole = pair_shape(x, weights);
   const Tensor y = torch::empty_like(x);
 
-  // Slices along the larger of the two dimensions that number sequences. A stream is short: it goes in one
-  // piece.
-  const bool along_outer = whole.outer > whole.inner;
+  // Slices along the outer dimension have neighbouring tokens, but one of it can be too large. A stream is
+  // short: it goes in one piece.
+  const int64_t bytes = whole.tokens() * whole.projected_width() * weights.in.element_size();
+  const bool along_outer = bytes / whole.outer <= slice_bytes || whole.outer > whole.inner;
   const int64_t count = along_outer ? whole.outer : whole.inner;
-  const int64_t bytes_each = whole.tokens() / count * whole.projected_width() * weights.in.element_size();
+  const int64_t bytes_each = bytes / count;
   const int64_t at_once = state != nullptr ? count : std::clamp<int64_t>(slice_bytes / bytes_each, 1, count);
   const auto slice_shape = [&](int64_t sequences) {
     PairShape shape = whole;
@@ -204,13 +213,21 @@ Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerSt
     return shape;
   };
 
+  Tensor normed;  // of y
+  if (along_outer || at_once == count)
+    normed = torch::empty({whole.tokens(), whole.dim}, weights.in.options());
+  const auto tokens_of = [](const Tensor& tensor, int64_t begin, int64_t count) {
+    return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
+  };
   PairRun run(weights, slice_shape(at_once), state != nullptr, current_stream(x));
   for (int64_t begin = 0; begin < count; begin += at_once) {
     const int64_t sequences = std::min(at_once, count - begin);
     const PairShape shape = slice_shape(sequences);
     const int dimension = along_outer ? 0 : 2;
     const StreamView from = view_of(x.narrow(dimension, begin, sequences));
-    run.project(shape, from);
+    const int64_t first_token = begin * (whole.tokens() / count);  // where tokens are neighbours
+    run.project(shape, from,
+                normed.defined() ? tokens_of(stream.normed, first_token, shape.tokens()) : Tensor());
     stage_done(Stage::kProjections);
     if (state == nullptr) {
       run.scan(shape, {});
@@ -228,10 +245,11 @@ Tensor pair_block_fused(const Tensor& x, const PairWeightsCuda& weights, MixerSt
       run.scan(shape, carried);
     }
     stage_done(Stage::kMixerCore);
-    run.merge(shape, from, view_of(y.narrow(dimension, begin, sequences)));
+    run.merge(shape, from, view_of(y.narrow(dimension, begin, sequences)),
+              tokens_of(normed, first_token, shape.tokens()));
     stage_done(Stage::kMerge);
   }
-  return y;
+  return {y, normed};
 }
 
 }  // namespace bsm

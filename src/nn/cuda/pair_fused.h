@@ -7,6 +7,7 @@
 #include "nn/cuda/pair_kernels.h"
 #include "nn/mixer.h"
 #include "nn/pair_weights.h"
+#include "nn/residual_stream.h"
 
 namespace bsm {
 
@@ -28,17 +29,18 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& weights, const MixerSizes& 
 /// The sizes of a call on x [outer, L, inner, D] as the kernels want them.
 kernels::PairShape pair_shape(const torch::Tensor& x, const PairWeightsCuda& weights);
 
-/// Bytes that the projections of one slice of sequences may take: a block runs slice by slice, so that its memory does
-/// not grow with the batch. Smaller slices, which the second-level cache could hold, leave the scan too few sequences.
+/// Bytes that the projections of one slice of sequences may take: a block runs slice by slice, so that its
+/// memory does not grow with the batch. Smaller slices, which the second-level cache could hold, leave the
+/// scan too few sequences.
 constexpr int64_t kPairSliceBytes = int64_t{512} << 20;
 
 /// The block's new residual stream.
-/// @param x  [outer, L, inner, D] float32, contiguous; sequences run along L
+/// @param stream  x as [outer, L, inner, D]; sequences run along L
 /// @param state, state_at  as for mixer_core()
-/// @return the same shape
+/// @return the same shape; `normed` where a slice's tokens are neighbours
 /// @throws Error(kFailed) when a launch fails
-torch::Tensor pair_block_fused(const torch::Tensor& x, const PairWeightsCuda& weights,
-                               MixerState* state = nullptr, int64_t state_at = 0,
-                               int64_t slice_bytes = kPairSliceBytes);
+ResidualStream pair_block_fused(const ResidualStream& stream, const PairWeightsCuda& weights,
+                                MixerState* state = nullptr, int64_t state_at = 0,
+                                int64_t slice_bytes = kPairSliceBytes);
 
 }  // namespace bsm

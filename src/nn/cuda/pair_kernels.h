@@ -42,13 +42,16 @@ struct PairShape {
   __host__ __device__ int projected_width() const { return directions * slab() + dim; }
 };
 
+constexpr int kMaxPairDim = 512;
 /// Whether the kernels exist for these sizes on any GPU; pair_shared_bytes() must be had as well.
 bool pair_supports(const PairShape& shape);
 size_t pair_shared_bytes(const PairShape& shape);
+size_t pair_chunks_bytes(const PairShape& shape);      ///< of launch_pair_chunks()
 size_t pair_scan_bytes(const PairShape& shape);        ///< of launch_pair_scan()
 size_t pair_scan_short_bytes(const PairShape& shape);  ///< of launch_pair_scan_short()
 
-/// Learned values of both directions, [directions, ...] float32.
+/// Learned values of both directions, [directions, ...] float32. What goes into a SiLU is halved, exactly, as
+/// SiLU(2 h) = h + h tanh(h): taps, their bias, and the columns of the input projection that make z.
 struct ScanWeights {
   const float* taps;       ///< [directions, kMaxConvWidth, channels], leading zeros for shorter convolutions
   const float* conv_bias;  ///< [directions, channels]
@@ -67,39 +70,51 @@ struct StreamView {
 /// xn = x / sqrt(mean(x^2) + 1e-5), [tokens, dim] contiguous.
 cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, void* xn, cudaStream_t stream);
 
-/// B and C after convolution and SiLU, and the steps dt = softplus(raw + dt_bias), in scan order.
-/// @param conv_state null or [S, conv_width - 1, channels]: what direction 0 saw before, oldest first
-/// @param bc [directions, S, L, 2 state]   @param dt [directions, S, heads, L]
-cudaError_t launch_pair_conv(const PairShape& shape, const void* projected, const ScanWeights& weights,
-                             const float* conv_state, void* bc, float* dt, cudaStream_t stream);
-
 /// The state that direction 0 starts from and leaves. All null but for streams.
 struct CarriedState {
-  const float* conv_in = nullptr;  ///< [S, conv_width - 1, channels]
+  const float* conv_in = nullptr;  ///< [S, conv_width - 1, channels], oldest first
   const float* ssm_in = nullptr;   ///< [S, heads, head_dim, state]
   float* ssm_out = nullptr;        ///< same; after `state_at` elements
   int state_at = 0;
+
+  /// Where direction 0 has a seam between chunks; 0: nowhere.
+  __host__ __device__ int taken_at() const { return ssm_out != nullptr ? state_at : 0; }
 };
+
+/// What the scan of long sequences needs of each chunk, in scan order, made once for all heads.
+struct ChunkBuffers {
+  void* bc;      ///< [directions, S, L, 2 state]: B and C after convolution and SiLU
+  void* scores;  ///< [directions, S, most_chunks, kScoreElements]: C B^T, see pair.cuh
+  void* decays;  ///< [directions, S, most_chunks, heads] of pair_decays_bytes(): see pair.cuh
+};
+/// Most chunks that a sequence is cut into.
+int64_t pair_most_chunks(const PairShape& shape);
+int64_t pair_score_elements();
+int64_t pair_decays_bytes();
+
+cudaError_t launch_pair_chunks(const PairShape& shape, const void* projected, const ScanWeights& weights,
+                               const CarriedState& state, const ChunkBuffers& chunks, cudaStream_t stream);
 
 /// Convolution of x, scan, skip and gate of sequences of any length; a block of threads owns one or two heads
 /// of one sequence and carries its state from chunk to chunk.
 /// @param u       [directions, tokens, d_inner]: (y + D x) SiLU(z), in input order
 /// @param squares [directions, tokens, heads]: sum of u^2 over a head
 cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, const ScanWeights& weights,
-                             const void* bc, const float* dt, const CarriedState& state, void* u,
-                             float* squares, cudaStream_t stream);
+                             const ChunkBuffers& chunks, const CarriedState& state, void* u, float* squares,
+                             cudaStream_t stream);
 
 /// Longest sequence of launch_pair_scan_short().
 constexpr int kPairShortLength = 64;
-/// launch_pair_conv() and launch_pair_scan() at once for short sequences without state: all heads in one
+/// launch_pair_chunks() and launch_pair_scan() at once for short sequences without state: all heads in one
 /// block.
 cudaError_t launch_pair_scan_short(const PairShape& shape, const void* projected, const ScanWeights& weights,
                                    void* u, float* squares, cudaStream_t stream);
 
 /// y = x + bias + rms(x) residual + sum of r products (see above).
 /// @param projected its last `dim` columns are xn W_res   @param products [directions, tokens, dim]
+/// @param normed null, or what launch_pair_norm() would make of y
 cudaError_t launch_pair_merge(const PairShape& shape, const void* projected, const void* products,
                               const float* squares, const float* bias, const StreamView& x,
-                              const StreamView& y, cudaStream_t stream);
+                              const StreamView& y, void* normed, cudaStream_t stream);
 
 }  // namespace bsm::kernels

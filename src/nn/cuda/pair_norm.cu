@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(kWarps* kWarp) norm_kernel(PairShape shape, St
 template <typename T>
 __global__ void __launch_bounds__(kWarps* kWarp)
     merge_kernel(PairShape shape, const T* projected, const T* products, const float* squares,
-                 const float* bias, StreamView x, StreamView y) {
+                 const float* bias, StreamView x, StreamView y, T* normed) {
   const int64_t token = static_cast<int64_t>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
   if (token >= shape.tokens()) return;
   const float* own = x.data + stream_offset(x, token, shape.inner, shape.length);
@@ -58,10 +58,16 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   }
   const float rms = sqrtf(mean_square(own, shape.dim));
   const T* residual = projected + token * shape.projected_width() + shape.directions * shape.slab();
-  for (int d = lane_id() * kV; d < shape.dim; d += kWarp * kV) {
+  constexpr int kMostPacks = kMaxPairDim / (kWarp * kV);
+  Pack<float, kV> sums[kMostPacks];
+  float squares_of_y = 0;
+#pragma unroll
+  for (int pack = 0; pack < kMostPacks; ++pack) {
+    const int d = (pack * kWarp + lane_id()) * kV;
+    if (d >= shape.dim) break;
     const auto old = load_pack<kV>(own + d), constant = load_pack<kV>(bias + d);
     const auto linear = load_pack<kV>(residual + d);
-    Pack<float, kV> sum;
+    Pack<float, kV>& sum = sums[pack];
 #pragma unroll
     for (int i = 0; i < kV; ++i) sum.v[i] = old.v[i] + constant.v[i] + rms * to_float(linear.v[i]);
     for (int direction = 0; direction < shape.directions; ++direction) {
@@ -70,6 +76,19 @@ __global__ void __launch_bounds__(kWarps* kWarp)
       for (int i = 0; i < kV; ++i) sum.v[i] += scale[direction] * to_float(product.v[i]);
     }
     *reinterpret_cast<Pack<float, kV>*>(out + d) = sum;
+#pragma unroll
+    for (int i = 0; i < kV; ++i) squares_of_y += sum.v[i] * sum.v[i];
+  }
+  if (normed == nullptr) return;
+  const float normalise = rsqrtf(lane_sum(squares_of_y) / static_cast<float>(shape.dim) + kEps);
+#pragma unroll
+  for (int pack = 0; pack < kMostPacks; ++pack) {
+    const int d = (pack * kWarp + lane_id()) * kV;
+    if (d >= shape.dim) break;
+    float values[kV];
+#pragma unroll
+    for (int i = 0; i < kV; ++i) values[i] = sums[pack].v[i] * normalise;
+    store_pack<kV>(normed + token * shape.dim + d, values);
   }
 }
 
@@ -88,11 +107,12 @@ cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, void* 
 
 cudaError_t launch_pair_merge(const PairShape& shape, const void* projected, const void* products,
                               const float* squares, const float* bias, const StreamView& x,
-                              const StreamView& y, cudaStream_t stream) {
+                              const StreamView& y, void* normed, cudaStream_t stream) {
   return with_scalar(shape.scalar, [&](auto scalar) {
     using T = decltype(scalar);
     return launch(merge_kernel<T>, grid_of(shape), kWarps * kWarp, 0, stream, shape,
-                  static_cast<const T*>(projected), static_cast<const T*>(products), squares, bias, x, y);
+                  static_cast<const T*>(projected), static_cast<const T*>(products), squares, bias, x, y,
+                  static_cast<T*>(normed));
   });
 }
 

@@ -17,7 +17,7 @@ struct ShortArguments {
 };
 
 /// B and C are read only once: the heads' tiles are in their place afterwards. Behind it in shared memory:
-/// log_decay and from of chunk_exponents(), [heads, kPairChunk] floats each.
+/// the decays of each head.
 template <typename T, int N, int P>
 union ShortShared {
   static constexpr int kTileN = (kHaloRows + kPairChunk) * Padded<T, N>::kStride;
@@ -33,79 +33,84 @@ union ShortShared {
 };
 
 template <typename T, int N, int P>
-__global__ void __launch_bounds__(kPairThreads, 4) pair_scan_short_kernel(ShortArguments<T> a) {
+__global__ void __launch_bounds__(kPairThreads, 4)
+    pair_scan_short_kernel(const __grid_constant__ ShortArguments<T> a) {
   using Shared = ShortShared<T, N, P>;
   constexpr int kNS = Padded<T, N>::kStride, kPS = Padded<T, P>::kStride;
   auto& shared = *reinterpret_cast<Shared*>(dynamic_shared());
+  auto* decays = reinterpret_cast<ChunkDecays<T>*>(&shared + 1);
   const PairShape& s = a.shape;
   const int direction = static_cast<int>(blockIdx.y), heads = s.heads(), rows = s.length,
-            channels = s.channels();
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+            channels = s.channels(), thread = pair_thread(), warp = uniform_warp();
   const PairSequence at(s, blockIdx.x, direction);
-  const int width = s.projected_width(), slab = direction * s.slab();
-  float* log_decay = reinterpret_cast<float*>(&shared + 1);
-  float* from = log_decay + heads * kPairChunk;  // dt at first
+  const int stride = at.step * s.projected_width();
+  const T* first = a.projected + at.first * s.projected_width() + direction * s.slab();
+  const int64_t halo = static_cast<int64_t>(kHalo) * stride;
   const float* taps = a.weights.taps + direction * kMaxConvWidth * channels;
   const float* bias = a.weights.conv_bias + direction * channels;
 
   T* B = shared.once.B + kHaloRows * kNS;
   T* C = shared.once.C + kHaloRows * kNS;
-  load_rows<kHalo + kPairChunk, N>(B - kHalo * kNS, a.projected, width, slab + 2 * s.d_inner, at, -kHalo,
-                                   rows);
-  load_rows<kHalo + kPairChunk, N>(C - kHalo * kNS, a.projected, width, slab + 2 * s.d_inner + N, at, -kHalo,
-                                   rows);
-  for (int i = static_cast<int>(threadIdx.x); i < heads * kPairChunk; i += kPairThreads) {
-    const int head = i % heads, row = i / heads;
-    float step = 0;
-    if (row < rows)
-      step = softplus(to_float(a.projected[at.token(row) * width + slab + s.d_inner + channels + head]) +
-                      a.weights.dt_bias[direction * heads + head]);
-    from[head * kPairChunk + row] = step;
+  const T* b = first + 2 * s.d_inner - halo;
+  load_rows<kHalo + kPairChunk, N, kPairThreads>(B - kHalo * kNS, b, stride, thread, -kHalo, rows);
+  load_rows<kHalo + kPairChunk, N, kPairThreads>(C - kHalo * kNS, b + N, stride, thread, -kHalo, rows);
+  const T* raw = first + s.d_inner + channels;
+  for (int head = warp; head < heads; head += kPairWarps) {
+    float dt[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int row = lane_id() + kWarp * i;
+      dt[i] = row < rows ? softplus(to_float(raw[static_cast<int64_t>(row) * stride + head]) +
+                                    a.weights.dt_bias[direction * heads + head])
+                         : 0.0f;
+    }
+    store_decays(dt, decay_rate(a.weights.A_log[direction * heads + head]), decays[head]);
   }
   copy_async_wait();
   __syncthreads();
-  for (int head = warp; head < heads; head += kPairWarps) {
-    float* own = from + head * kPairChunk;
-    chunk_exponents(own, decay_rate(a.weights.A_log[direction * heads + head]), log_decay + head * kPairChunk,
-                    own);
-  }
-  convolve_tile<N>(B, taps + s.d_inner, channels, bias + s.d_inner);
-  convolve_tile<N>(C, taps + s.d_inner + N, channels, bias + s.d_inner + N);
+  convolve_tile<N>(B, TileTaps<N>(taps + s.d_inner, channels, bias + s.d_inner));
+  convolve_tile<N>(C, TileTaps<N>(taps + s.d_inner + N, channels, bias + s.d_inner + N));
   __syncthreads();
-  Tile scores[kPairWarps][2];
+  FragmentA<T> scores[kPairWarps];
 #pragma unroll
   for (int j = 0; j < kPairWarps; ++j)
-    if (j <= warp) block_scores<N>(scores[j], C, B, j);
+    if (j <= warp) scores[j] = block_scores<N>(C, B, warp, j);
   __syncthreads();
 
   const auto stage = [&](int head) {
-    load_rows<kHalo + kPairChunk, P>(shared.heads.x[head % 2] + (kHaloRows - kHalo) * kPS, a.projected, width,
-                                     slab + s.d_inner + head * P, at, -kHalo, rows);
-    load_rows<kPairChunk, P>(shared.heads.z[head % 2], a.projected, width, slab + head * P, at, 0, rows);
+    load_rows<kHalo + kPairChunk, P, kPairThreads>(shared.heads.x[head % 2] + (kHaloRows - kHalo) * kPS,
+                                                   first + s.d_inner + head * P - halo, stride, thread,
+                                                   -kHalo, rows);
+    load_rows<kPairChunk, P, kPairThreads>(shared.heads.z[head % 2], first + head * P, stride, thread, 0,
+                                           rows);
   };
   stage(0);
   for (int head = 0; head < heads; ++head) {
+    const TileTaps<P> own_taps(taps + head * P, channels, bias + head * P);
+    const float skip = a.weights.D[direction * heads + head];
     copy_async_wait();
     __syncthreads();
     if (head + 1 < heads) stage(head + 1);
     T* x = shared.heads.x[head % 2] + kHaloRows * kPS;
-    convolve_tile<P>(x, taps + head * P, channels, bias + head * P);
+    convolve_tile<P>(x, own_taps);
     __syncthreads();
     if (16 * warp >= rows) continue;
     Tile y[P / 8];
 #pragma unroll
     for (int j = 0; j < kPairWarps; ++j)
-      if (j <= warp)
-        add_block<P>(y, scores[j], x, log_decay + head * kPairChunk, from + head * kPairChunk, j);
-    gate_and_store<P>(y, x, shared.heads.z[head % 2], a.weights.D[direction * heads + head], rows, at, 0,
-                      a.u + direction * s.tokens() * s.d_inner + head * P, s.d_inner,
-                      a.squares + direction * s.tokens() * heads + head, heads);
+      if (j < warp) add_earlier_block<P>(y, scores[j], x, decays[head], warp, j);
+#pragma unroll
+    for (int j = 0; j < kPairWarps; ++j)  // indexed by constants, so that the scores stay in registers
+      if (j == warp) add_own_block<P>(y, scores[j], x, decays[head], skip, warp);
+    gate_and_store<P>(y, shared.heads.z[head % 2], warp, rows, at.step,
+                      a.u + (direction * s.tokens() + at.first) * s.d_inner + head * P, s.d_inner,
+                      a.squares + (direction * s.tokens() + at.first) * heads + head, heads);
   }
 }
 
 template <typename T, int N, int P>
 size_t short_bytes(const PairShape& shape) {
-  return sizeof(ShortShared<T, N, P>) + sizeof(float) * 2 * kPairChunk * static_cast<size_t>(shape.heads());
+  return sizeof(ShortShared<T, N, P>) + sizeof(ChunkDecays<T>) * static_cast<size_t>(shape.heads());
 }
 
 }  // namespace
