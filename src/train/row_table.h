@@ -17,7 +17,8 @@ struct RowList {
 
   void add(size_t source, std::initializer_list<double> parameters) {
     values.push_back(static_cast<double>(source));
-    values.insert(values.end(), parameters);
+    // One by one: GCC 13 takes the growing of insert() for an overflow (-Wstringop-overflow).
+    for (const double parameter : parameters) values.push_back(parameter);
     ++count;
   }
 };
