@@ -1,9 +1,10 @@
 #include "io/checkpoint.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "core/error.h"
-#include "io/mapped_file.h"
+#include "io/byte_source.h"
 #include "io/safetensors.h"
 #include "io/torch_archive.h"
 
@@ -45,10 +46,12 @@ const TensorEntry* Checkpoint::find(const std::string& name) const {
 }
 
 Checkpoint Checkpoint::open(const std::string& path) {
-  const MappedFile file = MappedFile::open(path);
-  const std::string_view head(reinterpret_cast<const char*>(file.data), file.size);
-  if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return read_torch_archive(path);
-  if (head.size() > 8 && head[8] == '{') return read_safetensors(path);
+  constexpr uint64_t kHeadBytes = 64;
+  const ByteSource file = ByteSource::open(path);
+  const Bytes head_bytes = file.read(0, std::min(kHeadBytes, file.size()));
+  const std::string_view head(reinterpret_cast<const char*>(head_bytes.data.get()), head_bytes.size);
+  if (head.starts_with("PK\x03\x04") || head.starts_with("PK\x05\x06")) return read_torch_archive(file);
+  if (head.size() > 8 && head[8] == '{') return read_safetensors(file);
   throw Error(ErrorCode::kWrongType, path + " is no model file: " + guess_kind(head) + ".");
 }
 

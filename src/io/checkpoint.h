@@ -57,7 +57,7 @@ class Checkpoint {
   std::vector<TensorEntry> tensors_;
   std::map<std::string, std::string> metadata_;
   std::string path_;
-  std::vector<std::shared_ptr<const void>> owners_;  // mapped file, unpacked storages
+  std::vector<std::shared_ptr<const void>> owners_;  // of what the tensors point into
 };
 
 }  // namespace bsm

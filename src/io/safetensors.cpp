@@ -8,7 +8,6 @@
 #include <unordered_set>
 
 #include "core/error.h"
-#include "io/mapped_file.h"
 #include "io/part_file.h"
 #include "io/safetensors_header.h"
 #include "io/tensor_data.h"
@@ -74,20 +73,23 @@ nlohmann::ordered_json header_json(const std::vector<TensorEntry>& tensors,
 /// Fills a Checkpoint, whose members only the two readers may set.
 class SafetensorsReader {
  public:
-  static Checkpoint read(const std::byte* data, size_t size, const std::string& name) {
+  static Checkpoint read(const ByteSource& file) {
+    const std::string& name = file.name();
+    const uint64_t size = file.size();
     if (size < kLengthBytes)
       fail(name, "it has " + std::to_string(size) + " bytes, less than the length of a header");
     uint64_t header_bytes = 0;
-    std::memcpy(&header_bytes, data, kLengthBytes);
+    file.read_into(0, reinterpret_cast<std::byte*>(&header_bytes), kLengthBytes);
     if (header_bytes > kMaxHeaderBytes || header_bytes > size - kLengthBytes)
       fail(name, "its header is said to have " + std::to_string(header_bytes) + " bytes, the file has " +
                      std::to_string(size) + " and headers at most " + std::to_string(kMaxHeaderBytes));
-    const std::string_view json(reinterpret_cast<const char*>(data) + kLengthBytes, header_bytes);
+    const Bytes header_text = file.read(kLengthBytes, header_bytes);
+    const std::string_view json(reinterpret_cast<const char*>(header_text.data.get()), header_text.size);
     if (json.empty() || json.front() != '{') fail(name, "its header does not begin with {");
     SafetensorsHeader header = parse_safetensors_header(json, name);
 
-    const std::byte* const tensor_data = data + kLengthBytes + header_bytes;
-    check_offsets(header, size - kLengthBytes - header_bytes, name);
+    const uint64_t data_at = kLengthBytes + header_bytes;
+    check_offsets(header, size - data_at, name);
     Checkpoint checkpoint;
     checkpoint.layout_ = CheckpointLayout::kSafetensors;
     checkpoint.path_ = name;
@@ -98,26 +100,21 @@ class SafetensorsReader {
       if (!bytes || static_cast<uint64_t>(*bytes) != tensor.end - tensor.begin)
         fail(name, "the shape of the tensor " + tensor.name + " does not fit its " +
                        std::to_string(tensor.end - tensor.begin) + " bytes");
-      checkpoint.tensors_.push_back({std::move(tensor.name), tensor.dtype, std::move(tensor.shape),
-                                     tensor_data + tensor.begin, static_cast<size_t>(*bytes)});
+      const Bytes data = file.read(data_at + tensor.begin, static_cast<uint64_t>(*bytes));
+      checkpoint.tensors_.push_back(
+          {std::move(tensor.name), tensor.dtype, std::move(tensor.shape), data.data.get(), data.size});
+      checkpoint.owners_.push_back(data.data);
     }
     return checkpoint;
   }
-
-  static void keep_alive(Checkpoint& checkpoint, std::shared_ptr<const void> owner) {
-    checkpoint.owners_.push_back(std::move(owner));
-  }
 };
 
-Checkpoint read_safetensors(const std::string& path) {
-  MappedFile file = MappedFile::open(path);
-  Checkpoint checkpoint = SafetensorsReader::read(file.data, file.size, path);
-  SafetensorsReader::keep_alive(checkpoint, std::move(file.owner));
-  return checkpoint;
-}
+Checkpoint read_safetensors(const std::string& path) { return read_safetensors(ByteSource::open(path)); }
+
+Checkpoint read_safetensors(const ByteSource& file) { return SafetensorsReader::read(file); }
 
 Checkpoint parse_safetensors(const std::byte* data, size_t size, const std::string& name) {
-  return SafetensorsReader::read(data, size, name);
+  return read_safetensors(ByteSource::of_memory(data, size, name));
 }
 
 void write_safetensors(const std::string& path, const std::vector<TensorEntry>& tensors,

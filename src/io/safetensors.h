@@ -6,12 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "io/byte_source.h"
 #include "io/checkpoint.h"
 
 namespace bsm {
 
-/// Maps `path` and reads its header. Throws Error(kWrongType) for anything the format forbids.
+/// Throws Error: kWrongType for anything the format forbids, and what ByteSource throws.
 Checkpoint read_safetensors(const std::string& path);
+Checkpoint read_safetensors(const ByteSource& file);
 
 /// The same from memory that the caller keeps alive (tests, fuzzing). `name` appears in messages.
 Checkpoint parse_safetensors(const std::byte* data, size_t size, const std::string& name);

@@ -2,11 +2,9 @@
 
 #include <cstring>
 #include <map>
-#include <set>
 
 #include "core/error.h"
 #include "core/log.h"
-#include "io/mapped_file.h"
 #include "io/pickle.h"
 #include "io/tensor_data.h"
 #include "io/zip.h"
@@ -42,6 +40,10 @@ std::string find_prefix(const ZipArchive& zip, const std::string& file) {
   return prefix;
 }
 
+std::string_view text(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data.get()), bytes.size};
+}
+
 /// The first string keys of a dictionary, for messages.
 std::string some_keys(const PickleGraph& graph, Id dict) {
   constexpr size_t kMost = 8;
@@ -60,7 +62,7 @@ bool holds_tensors(const PickleGraph& graph, Id dict) {
   return false;
 }
 
-/// Tensors of an archive as contiguous memory: in place where they are, else copied.
+/// Tensors of an archive as contiguous memory: in place in their storage where they are, else copied.
 class TensorReader {
  public:
   TensorReader(const ZipArchive& zip, std::string prefix, const PickleGraph& graph, const std::string& file,
@@ -89,7 +91,7 @@ class TensorReader {
     return entry;
   }
 
-  std::vector<std::shared_ptr<const void>> take_copies() { return std::move(copies_); }
+  std::vector<std::shared_ptr<const void>> take_owners() { return std::move(owners_); }
 
  private:
   const std::byte* storage_data(const std::string& name, const PickleGraph::Storage& storage) {
@@ -99,12 +101,17 @@ class TensorReader {
     if (!bytes || static_cast<uint64_t>(*bytes) > entry->size)
       fail(file_, "the storage of its tensor " + name + " should have " + std::to_string(storage.elements) +
                       " elements, but has " + std::to_string(entry->size) + " bytes; the file is damaged");
+    const auto [loaded, is_new] = storages_.emplace(entry, nullptr);
+    if (!is_new) return loaded->second;
+    const Bytes content = zip_.read(*entry);
+    loaded->second = content.data.get();
+    owners_.push_back(content.data);
     // torch.save can be told to write no checksums, so a wrong one is no proof of damage.
-    if (checked_.insert(entry->data).second && !ZipArchive::checksum_matches(*entry))
+    if (!ZipArchive::checksum_matches(*entry, content))
       log(LogLevel::kWarning,
           "The checksum of the tensor " + name + " in " + file_ +
               " is wrong: the file may be damaged. Compare its SHA-256 with the publisher's.");
-    return entry->data;
+    return loaded->second;
   }
 
   static bool inside(const PickleGraph::Tensor& tensor, int64_t elements, int64_t storage_elements) {
@@ -138,7 +145,7 @@ class TensorReader {
                       "file's size; save contiguous tensors");
     copy_budget_ -= bytes;
     const auto copy = std::make_shared<std::vector<std::byte>>(bytes);
-    copies_.push_back(copy);
+    owners_.push_back(copy);
     std::vector<int64_t> index(tensor.shape.size(), 0);
     int64_t source = tensor.offset;
     for (std::byte* out = copy->data(); out != copy->data() + bytes; out += element_bytes) {
@@ -158,8 +165,8 @@ class TensorReader {
   const PickleGraph& graph_;
   const std::string& file_;
   size_t copy_budget_;
-  std::set<const std::byte*> checked_;
-  std::vector<std::shared_ptr<const void>> copies_;
+  std::map<const ZipArchive::Entry*, const std::byte*> storages_;
+  std::vector<std::shared_ptr<const void>> owners_;
 };
 
 }  // namespace
@@ -167,28 +174,25 @@ class TensorReader {
 /// Fills a Checkpoint, whose members only the two readers may set.
 class TorchArchiveReader {
  public:
-  static Checkpoint read(const std::byte* data, size_t size, const std::string& name) {
-    const ZipArchive zip(data, size, name);
+  static Checkpoint read(const ByteSource& file) {
+    const std::string& name = file.name();
+    const ZipArchive zip(file);
     const std::string prefix = find_prefix(zip, name);
     if (zip.find(prefix + "constants.pkl"))
       fail(name, "it is a TorchScript program (torch.jit.save). Save its state_dict() with torch.save");
     if (const auto* order = zip.find(prefix + "byteorder");
-        order && std::string_view(reinterpret_cast<const char*>(order->data), order->size).starts_with("big"))
+        order && text(zip.read(*order)).starts_with("big"))
       fail(name, "it was written on a big-endian machine. Load and save it on a little-endian one");
-    const ZipArchive::Entry* pickle = zip.find(prefix + std::string(kPickleName));
-    const PickleGraph graph = read_pickle({reinterpret_cast<const char*>(pickle->data), pickle->size}, name);
+    const Bytes pickle = zip.read(*zip.find(prefix + std::string(kPickleName)));
+    const PickleGraph graph = read_pickle(text(pickle), name);
 
     Checkpoint checkpoint;
     checkpoint.path_ = name;
     const Id dict = find_state_dict(graph, name, checkpoint.layout_);
-    TensorReader reader(zip, prefix, graph, name, size);
+    TensorReader reader(zip, prefix, graph, name, file.size());
     checkpoint.tensors_ = read_tensors(graph, dict, checkpoint.layout_, name, reader);
-    checkpoint.owners_ = reader.take_copies();
+    checkpoint.owners_ = reader.take_owners();
     return checkpoint;
-  }
-
-  static void keep_alive(Checkpoint& checkpoint, std::shared_ptr<const void> owner) {
-    checkpoint.owners_.push_back(std::move(owner));
   }
 
  private:
@@ -248,15 +252,10 @@ class TorchArchiveReader {
   }
 };
 
-Checkpoint read_torch_archive(const std::string& path) {
-  MappedFile file = MappedFile::open(path);
-  Checkpoint checkpoint = TorchArchiveReader::read(file.data, file.size, path);
-  TorchArchiveReader::keep_alive(checkpoint, std::move(file.owner));
-  return checkpoint;
-}
+Checkpoint read_torch_archive(const ByteSource& file) { return TorchArchiveReader::read(file); }
 
 Checkpoint parse_torch_archive(const std::byte* data, size_t size, const std::string& name) {
-  return TorchArchiveReader::read(data, size, name);
+  return read_torch_archive(ByteSource::of_memory(data, size, name));
 }
 
 }  // namespace bsm

@@ -5,15 +5,16 @@
 #include <cstddef>
 #include <string>
 
+#include "io/byte_source.h"
 #include "io/checkpoint.h"
 
 namespace bsm {
 
-/// The tensors of the state dictionary in `path`: the saved dictionary itself (plain), or what it holds under
+/// The tensors of the state dictionary in `file`: the saved dictionary itself (plain), or what it holds under
 /// `state_dict` (Lightning). There, when names have the prefix `model.`, it is removed and entries without
 /// it, which belong to other parts of the training, are left out. Values that are no tensors are left out
-/// with a message. Throws Error: kNotFound, kOpenRead, kWrongType.
-Checkpoint read_torch_archive(const std::string& path);
+/// with a message. Throws Error: kOpenRead, kWrongType, kOutOfMemory.
+Checkpoint read_torch_archive(const ByteSource& file);
 
 /// The same from memory that the caller keeps alive (tests, fuzzing). `name` appears in messages.
 Checkpoint parse_torch_archive(const std::byte* data, size_t size, const std::string& name);

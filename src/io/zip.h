@@ -5,32 +5,38 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <string>
 #include <string_view>
+
+#include "io/byte_source.h"
 
 namespace bsm {
 
 class ZipArchive {
  public:
   struct Entry {
-    const std::byte* data = nullptr;
-    size_t size = 0;
+    uint64_t at = 0;    ///< where its content begins in the file
+    uint64_t size = 0;  ///< in bytes
     uint32_t crc32 = 0;
   };
 
-  /// Reads the central directory of an archive in memory that the caller keeps alive. Names point into it.
-  /// Throws Error(kWrongType), with `archive_name` in the sentence: no or half a directory, several disks,
-  /// entries that are compressed, encrypted, outside of the file, overlapping or named twice.
-  ZipArchive(const std::byte* data, size_t size, const std::string& archive_name);
+  /// Reads the central directory of an archive. Throws Error(kWrongType), with the file's name in the
+  /// sentence: no or half a directory, several disks, entries that are compressed, encrypted, outside of the
+  /// file, overlapping or named twice; and what ByteSource throws.
+  explicit ZipArchive(const ByteSource& file);
 
   const std::map<std::string_view, Entry>& entries() const { return entries_; }
   /// Null when there is none.
   const Entry* find(std::string_view name) const;
 
-  /// Whether the bytes of an entry are those that were written.
-  static bool checksum_matches(const Entry& entry);
+  /// The content of an entry.
+  Bytes read(const Entry& entry) const { return file_.read(entry.at, entry.size); }
+
+  /// Whether the content of an entry is what was written.
+  static bool checksum_matches(const Entry& entry, const Bytes& content);
 
  private:
+  ByteSource file_;
+  Bytes directory_;  // the names point into it
   std::map<std::string_view, Entry> entries_;
 };
 
