@@ -10,6 +10,7 @@ namespace bsm {
 struct GstUnref {
   void operator()(GstEvent* event) const { gst_event_unref(event); }
   void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
+  void operator()(GstCaps* caps) const { gst_caps_unref(caps); }
   void operator()(GstElement* element) const { gst_object_unref(element); }
   void operator()(GstPad* pad) const { gst_object_unref(pad); }
   void operator()(GstStructure* structure) const { gst_structure_free(structure); }
@@ -19,6 +20,8 @@ struct GstUnref {
 using EventPtr = std::unique_ptr<GstEvent, GstUnref>;
 using BufferPtr = std::unique_ptr<GstBuffer, GstUnref>;
 using ElementPtr = std::unique_ptr<GstElement, GstUnref>;
+using CapsPtr = std::unique_ptr<GstCaps, GstUnref>;
+using StructurePtr = std::unique_ptr<GstStructure, GstUnref>;
 using PadPtr = std::unique_ptr<GstPad, GstUnref>;
 using TextPtr = std::unique_ptr<gchar, GstUnref>;
 

@@ -23,8 +23,9 @@
  * the output.
  *
  * Events keep their place between the samples. STREAM_COLLECTION events are dropped, since the pads carry new
- * streams; metas are dropped, since the contents change. Backward playback is not separated: the voice is
- * silent then and the instrumental is the input.
+ * streams. Of the metas only GstReferenceTimestampMeta is carried, to the buffers in which its sample leaves
+ * and stated for their first sample; the others are dropped, since the contents change. Backward playback is
+ * not separated: the voice is silent then and the instrumental is the input.
  *
  * #GstPreset names three settings: `low latency`, `balanced` (the defaults) and `quality` (for files).
  *

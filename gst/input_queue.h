@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "gst_ptr.h"
+#include "reference.h"
 
 namespace bsm {
 
@@ -27,9 +28,10 @@ struct Anchor {
 
 struct Mark {
   std::optional<Anchor> anchor;
-  EventPtr event;      ///< NULL for an anchor
-  bool drain = false;  ///< everything before it leaves the element first
-  int channels = 0;    ///< of the samples that follow; 0 = unchanged
+  std::vector<Reference> references{};  ///< of the sample that follows
+  EventPtr event;                       ///< NULL for an anchor or references
+  bool drain = false;                   ///< everything before it leaves the element first
+  int channels = 0;                     ///< of the samples that follow; 0 = unchanged
 };
 
 class InputQueue {

@@ -135,6 +135,7 @@ void Worker::publish_gap(int64_t frames) {
     return;
   }
   discont_ = true;
+  take_references(frames, nullptr);
   out_frames_ += frames;
   session_.count([&](Statistics& s) { s.dropped_samples += static_cast<guint64>(frames); });
 }
@@ -165,6 +166,17 @@ void Worker::publish_due_events() {
 /// Counted from the anchor, so that rounding never adds up: PTS + DURATION is the next PTS exactly.
 GstClockTime Worker::pts_of(int64_t frame) const { return anchor_->pts + duration_ns(frame); }
 
+/// References of samples in the block go to its buffers (NULL: with them).
+void Worker::take_references(int64_t frames, PadBuffers* buffers) {
+  for (; !references_.empty() && references_.front().at_frame < out_frames_ + frames;
+       references_.pop_front()) {
+    const PendingReference& next = references_.front();
+    if (!buffers) continue;
+    for (const BufferPtr& buffer : *buffers)
+      if (buffer) add_reference(buffer.get(), next.reference, duration_ns(next.at_frame - out_frames_));
+  }
+}
+
 void Worker::stamp_and_push(PadBuffers buffers, int64_t frames, bool silent) {
   const GstClockTime begin = pts_of(out_frames_), end = pts_of(out_frames_ + frames);
   for (const BufferPtr& buffer : buffers) {
@@ -178,6 +190,7 @@ void Worker::stamp_and_push(PadBuffers buffers, int64_t frames, bool silent) {
     if (discont_) GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT | GST_BUFFER_FLAG_RESYNC);
     if (silent) GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_GAP);
   }
+  take_references(frames, &buffers);
   if (!session_.output.push_buffers(epoch_, std::move(buffers), frames)) {
     superseded_ = true;
     return;

@@ -107,6 +107,7 @@ GstFlowReturn sink_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
                       (NULL));
     return GST_FLOW_ERROR;
   }
+  const GstClockTime pts_before = GST_BUFFER_PTS(owned.get());
   owned.reset(gst_audio_buffer_clip(owned.release(), &in.segment, kRateHz, bytes_per_frame));
   if (!owned) return GST_FLOW_OK;
   const auto frames =
@@ -118,6 +119,12 @@ GstFlowReturn sink_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
   if (!anchor_if_needed(session.get(), &in, GST_BUFFER_PTS(owned.get()), GST_BUFFER_OFFSET(owned.get()),
                         frames, flagged))
     return refused(session.get());
+
+  const GstClockTime skipped =
+      GST_CLOCK_TIME_IS_VALID(pts_before) ? GST_BUFFER_PTS(owned.get()) - pts_before : 0;
+  Mark mark;
+  mark.references = references_of(owned.get(), skipped);
+  if (!mark.references.empty() && !session->input.push_mark(std::move(mark))) return refused(session.get());
 
   bool taken = false;
   if (GST_BUFFER_FLAG_IS_SET(owned.get(), GST_BUFFER_FLAG_GAP)) {

@@ -39,6 +39,11 @@ void Worker::handle_mark(Mark* mark) {
     begin_timeline(*mark->anchor);
     return;
   }
+  if (!mark->event) {
+    if (!anchor_ || failed_) return;
+    for (Reference& r : mark->references) references_.push_back({in_frames_, std::move(r)});
+    return;
+  }
   // Kept as pending until the pads have it: sticky events survive a flush that comes in between.
   pending_.push_back({in_frames_, std::move(mark->event)});
   if (!mark->drain) {
@@ -74,6 +79,7 @@ void Worker::begin_epoch(uint64_t epoch) {
   epoch_ = epoch;
   superseded_ = false;
   anchor_.reset();
+  references_.clear();
   in_frames_ = out_frames_ = 0;
   discont_ = true;
   std::erase_if(pending_, [](const PendingEvent& p) { return !survives_flush(p.event.get()); });
@@ -109,6 +115,7 @@ void Worker::end_timeline() {
                                               " samples. Install plugin and engine of the same version."};
   }
   anchor_.reset();
+  references_.clear();
   in_frames_ = out_frames_ = 0;
   for (PendingEvent& p : pending_) p.at_frame = 0;
   discont_ = true;
@@ -119,6 +126,7 @@ void Worker::fail(const EngineError& error, const char* while_doing, bool for_go
   failed_ = true;
   // What the engine still held is lost; events no longer wait for it.
   in_frames_ = out_frames_;
+  references_.clear();
   for (PendingEvent& p : pending_) p.at_frame = out_frames_;
   // Not reported when a flush or a stop has made the result irrelevant.
   if (session_.output.fail(epoch_, for_good)) {

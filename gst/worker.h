@@ -32,6 +32,10 @@ class Worker {
     int64_t at_frame;
     EventPtr event;
   };
+  struct PendingReference {
+    int64_t at_frame;
+    Reference reference;
+  };
   /// Why the output is the mixture alone.
   enum class Passing { kNo, kBypass, kSilence, kOverload };
 
@@ -69,6 +73,7 @@ class Worker {
   void fade(Block* block, int64_t frames);
   void apply_gains_to(Block* block, int64_t frames);
   Gains gains_at(GstObject* element, int64_t frame);
+  void take_references(int64_t frames, PadBuffers* buffers);
   void stamp_and_push(PadBuffers buffers, int64_t frames, bool silent);
   void count_published(int64_t frames);
   GstClockTime pts_of(int64_t frame) const;
@@ -94,6 +99,7 @@ class Worker {
   bool discont_ = true;     ///< the next buffer starts a timeline
   bool first_timeline_ = true;
   std::deque<PendingEvent> pending_;
+  std::deque<PendingReference> references_;
 
   Passing passing_ = Passing::kNo;
   Passing leaving_ = Passing::kNo;  ///< what the mixture will pass for, from the end of what is available on

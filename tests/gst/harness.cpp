@@ -81,6 +81,13 @@ GstPadProbeReturn Recorder::on_data(GstPad*, GstPadProbeInfo* info, gpointer dat
         GST_BUFFER_FLAGS(buffer) & (GST_BUFFER_FLAG_DISCONT | GST_BUFFER_FLAG_RESYNC | GST_BUFFER_FLAG_GAP);
     const size_t floats = gst_buffer_get_size(buffer) / sizeof(float);
     entry.frames = static_cast<int64_t>(floats) / self->channels_;
+    gpointer state = nullptr;
+    while (GstMeta* meta =
+               gst_buffer_iterate_meta_filtered(buffer, &state, GST_REFERENCE_TIMESTAMP_META_API_TYPE)) {
+      const auto* reference = reinterpret_cast<GstReferenceTimestampMeta*>(meta);
+      const GstStructure* clock = gst_caps_get_structure(reference->reference, 0);
+      entry.references.emplace_back(gst_structure_get_name(clock), reference->timestamp);
+    }
     if (self->keep_samples_) {
       entry.samples.resize(floats);
       gst_buffer_extract(buffer, 0, entry.samples.data(), floats * sizeof(float));

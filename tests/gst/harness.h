@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fake_engine.h"
@@ -77,7 +78,8 @@ struct Entry {
   int64_t frames = 0;
   std::vector<float> samples;
   GstSegment segment;
-  int channels = 0;  ///< of a CAPS event
+  int channels = 0;                                              ///< of a CAPS event
+  std::vector<std::pair<std::string, GstClockTime>> references;  ///< clock and time of each reference meta
 
   bool is_buffer() const { return type == GST_EVENT_UNKNOWN; }
 };

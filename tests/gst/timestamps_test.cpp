@@ -162,6 +162,82 @@ TEST_F(Timestamps, OffsetsCountSamplesWhenTheInputHasThem) {
   }
 }
 
+GstBuffer* add_clock(GstBuffer* buffer, const char* clock, GstClockTime time) {
+  const Owned<GstCaps> caps(gst_caps_new_empty_simple(clock));
+  gst_buffer_add_reference_timestamp_meta(buffer, caps.get(), time, 5);
+  return buffer;
+}
+
+constexpr GstClockTime kClockBegin = 1000 * GST_SECOND;
+
+/// The time of the clock at the first sample of an output buffer, 1 ns for each of two roundings.
+void expect_clock(const Entry& buffer, GstClockTime pts_at_begin) {
+  ASSERT_EQ(buffer.references.size(), 1U);
+  EXPECT_EQ(buffer.references[0].first, "timestamp/x-ntp");
+  EXPECT_NEAR(static_cast<double>(buffer.references[0].second - kClockBegin),
+              static_cast<double>(buffer.pts - pts_at_begin), 2.0);
+}
+
+TEST_F(Timestamps, ReferencesOfAClockLeaveWithTheirSample) {
+  Stage stage({{"latency", "123000000"}});
+  stage.start();
+  constexpr int64_t kFrames = 1000;
+  for (int64_t i = 0; i < 100; ++i) {
+    GstBuffer* buffer = make_buffer(noise(2 * kFrames), 2, ns(i * kFrames));
+    // Two of seven, so that some output buffers get none and some two of them.
+    if (i % 7 < 2) add_clock(buffer, "timestamp/x-ntp", kClockBegin + ns(i * kFrames));
+    ASSERT_EQ(gst_harness_push(stage.harness(), buffer), GST_FLOW_OK);
+  }
+  ASSERT_TRUE(stage.finish());
+  for (const Recorder* pad : {&stage.vocals(), &stage.instrumental()}) {
+    int64_t begin = 0;
+    int with = 0, without = 0;
+    for (const Entry& buffer : pad->buffers()) {
+      const int64_t end = begin + buffer.frames;
+      bool expected = false;
+      for (int64_t i = 0; i < 100; ++i)
+        expected = expected || (i % 7 < 2 && i * kFrames >= begin && i * kFrames < end);
+      SCOPED_TRACE(begin);
+      if (expected)
+        expect_clock(buffer, 0);
+      else
+        EXPECT_TRUE(buffer.references.empty());
+      ++(expected ? with : without);
+      begin = end;
+    }
+    EXPECT_GT(with, 5);
+    EXPECT_GT(without, 5);
+  }
+}
+
+TEST_F(Timestamps, ReferencesOfClippedSamplesMoveToTheFirstThatIsLeft) {
+  Stage stage;
+  stage.start();
+  ASSERT_TRUE(stage.send_segment(ns(441)));
+  ASSERT_EQ(gst_harness_push(stage.harness(),
+                             add_clock(make_buffer(block(), 2, 0), "timestamp/x-ntp", kClockBegin)),
+            GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  const Entry first = stage.vocals().buffers().front();
+  EXPECT_GT(first.pts, 0U);
+  expect_clock(first, 0);
+}
+
+TEST_F(Timestamps, ReferencesEndWithTheirTimeline) {
+  Stage stage;
+  stage.start();
+  ASSERT_EQ(gst_harness_push(stage.harness(),
+                             add_clock(make_buffer(block(), 2, 0), "timestamp/x-ntp", kClockBegin)),
+            GST_FLOW_OK);
+  ASSERT_TRUE(stage.send(gst_event_new_flush_start()));
+  ASSERT_TRUE(stage.send(gst_event_new_flush_stop(TRUE)));
+  ASSERT_TRUE(stage.send_segment(0));
+  ASSERT_EQ(stage.push_at(block(), 0), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  ASSERT_FALSE(stage.vocals().buffers().empty());
+  for (const Entry& buffer : stage.vocals().buffers()) EXPECT_TRUE(buffer.references.empty());
+}
+
 TEST_F(Timestamps, RateIsLeftToTheSink) {
   Stage stage;
   stage.start();
