@@ -27,7 +27,8 @@
  * and stated for their first sample; the others are dropped, since the contents change. Backward playback is
  * not separated: the voice is silent then and the instrumental is the input.
  *
- * #GstPreset names three settings: `low latency`, `balanced` (the defaults) and `quality` (for files).
+ * #GstPreset names three settings: `low latency`, `balanced` (the defaults) and `quality` (for files);
+ * `gst-launch-1.0` takes them as `bsmamba2sep @preset="low latency"`.
  *
  * ## Example launch lines
  * |[

@@ -117,10 +117,10 @@ void install_properties(GObjectClass* klass) {
   /**
    * GstBsMamba2Sep:latency:
    *
-   * Upper bound of hop + look-ahead + STFT tail in nanoseconds. More separates a little better and costs less.
-   * Hop and look-ahead share what is left after the tail; from 0.52 s on the look-ahead stays at 0.26 s while
-   * the hop grows to 0.74 s, and beyond that the look-ahead grows until it is as long as the hop. The time for
-   * one inference (processing-latency) comes on top in the LATENCY query.
+   * Upper bound of hop + look-ahead + STFT tail in nanoseconds. More separates a little better and costs
+   * less. Hop and look-ahead share what is left after the tail; from 0.52 s on the look-ahead stays at 0.26 s
+   * while the hop grows to 0.74 s, and beyond that the look-ahead grows until it is as long as the hop. The
+   * time for one inference (processing-latency) comes on top in the LATENCY query.
    *
    * Since: 0.1
    */
@@ -140,8 +140,8 @@ void install_properties(GObjectClass* klass) {
   /**
    * GstBsMamba2Sep:hop-duration:
    *
-   * Audio that one inference finishes in nanoseconds, rounded up to whole frames of the model. -1: derived
-   * from latency. If this and lookahead are both set, latency is ignored.
+   * Audio that one inference finishes in nanoseconds, rounded up to whole frames of the model, at least
+   * one. -1: derived from latency. If this and lookahead are both set, latency is ignored.
    *
    * Since: 0.1
    */
