@@ -16,6 +16,10 @@ namespace bsm {
 
 using Json = nlohmann::json;
 
+inline void check(bool good, const std::string& sentence) {
+  if (!good) throw Error(ErrorCode::kWrongType, sentence);
+}
+
 /// Reads the members of one object and knows which were asked for, so that a misspelt key is found.
 class ObjectReader {
  public:
@@ -33,6 +37,19 @@ class ObjectReader {
     } catch (const std::exception& error) {
       throw Error(ErrorCode::kWrongType, where_ + "." + key + " has the wrong type: " + error.what());
     }
+  }
+
+  void read_probability(const char* key, double& value) {
+    read(key, value);
+    check(value >= 0 && value <= 1, where_ + "." + key + " must lie between 0 and 1.");
+  }
+
+  void read_range(const char* key, Range& range, double low, double high) {
+    read(key, range);
+    std::ostringstream sentence;
+    sentence << where_ << "." << key << " must be [low, high] with " << low << " <= low <= high <= " << high
+             << ".";
+    check(range.low >= low && range.low <= range.high && range.high <= high, sentence.str());
   }
 
   void finish() const {
@@ -65,21 +82,5 @@ class ObjectReader {
   std::string where_;
   std::set<std::string> known_;
 };
-
-inline void check(bool good, const std::string& sentence) {
-  if (!good) throw Error(ErrorCode::kWrongType, sentence);
-}
-
-inline void check_probability(const std::string& where, const char* key, double value) {
-  check(value >= 0 && value <= 1, where + "." + key + " must lie between 0 and 1.");
-}
-
-inline void check_range(const std::string& where, const char* key, const Range& range, double low,
-                        double high) {
-  std::ostringstream sentence;
-  sentence << where << "." << key << " must be [low, high] with " << low << " <= low <= high <= " << high
-           << ".";
-  check(range.low >= low && range.low <= range.high && range.high <= high, sentence.str());
-}
 
 }  // namespace bsm
