@@ -162,10 +162,18 @@ __device__ inline void restore_halo(T* tile, const float* stored, int count, int
   }
 }
 
-/// One warp: the decays of a chunk. @param dt  of elements lane_id() and lane_id() + 32
+/// One warp: the decays of one head of a chunk of `rows` elements.
+/// @param raw  the head's dt before softplus, of the chunk's first element; `stride` apart
 template <typename T>
-__device__ inline void store_decays(const float (&dt)[2], float rate, ChunkDecays<T>& decays) {
+__device__ inline void store_decays(const T* raw, int stride, int rows, float dt_bias, float rate,
+                                    ChunkDecays<T>& decays) {
   static_assert(kPairChunk == 2 * kWarp);
+  float dt[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const int row = lane_id() + kWarp * i;
+    dt[i] = row < rows ? softplus(to_float(raw[static_cast<int64_t>(row) * stride]) + dt_bias) : 0.0f;
+  }
   float log_decay[2], carry = 0;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {

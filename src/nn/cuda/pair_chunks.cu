@@ -55,16 +55,8 @@ __global__ void __launch_bounds__(kPairThreads) pair_chunks_kernel(ChunkArgument
 
   const T* raw = first + s.d_inner + channels;
   for (int head = warp; head < heads; head += kPairWarps) {
-    float dt[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int row = lane_id() + kWarp * i;
-      dt[i] = begin + row < end ? softplus(to_float(raw[static_cast<int64_t>(row) * stride + head]) +
-                                           a.weights.dt_bias[direction * heads + head])
-                                : 0.0f;
-    }
-    store_decays(dt, decay_rate(a.weights.A_log[direction * heads + head]),
-                 a.decays[numbered * heads + head]);
+    store_decays(raw + head, stride, end - begin, a.weights.dt_bias[direction * heads + head],
+                 decay_rate(a.weights.A_log[direction * heads + head]), a.decays[numbered * heads + head]);
   }
 
   const float* taps = a.weights.taps + direction * kMaxConvWidth * channels + s.d_inner;

@@ -56,15 +56,8 @@ __global__ void __launch_bounds__(kPairThreads, 4)
   load_rows<kHalo + kPairChunk, N, kPairThreads>(C - kHalo * kNS, b + N, stride, thread, -kHalo, rows);
   const T* raw = first + s.d_inner + channels;
   for (int head = warp; head < heads; head += kPairWarps) {
-    float dt[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int row = lane_id() + kWarp * i;
-      dt[i] = row < rows ? softplus(to_float(raw[static_cast<int64_t>(row) * stride + head]) +
-                                    a.weights.dt_bias[direction * heads + head])
-                         : 0.0f;
-    }
-    store_decays(dt, decay_rate(a.weights.A_log[direction * heads + head]), decays[head]);
+    store_decays(raw + head, stride, rows, a.weights.dt_bias[direction * heads + head],
+                 decay_rate(a.weights.A_log[direction * heads + head]), decays[head]);
   }
   copy_async_wait();
   __syncthreads();
