@@ -49,7 +49,9 @@ class DeviceFrames : public FrameDomain {
   Tensor take_frames(int64_t count) override {
     const Tensor segment = gather(next_frame_ * spec_.hop - spec_.n_fft / 2,
                                   (count - 1) * spec_.hop + spec_.n_fft);  // [1, C, n]
-    const Tensor on_device = segment.to(model_.device, /*non_blocking=*/true);
+    // Waits for the copy. Otherwise LibTorch records an event when `segment` goes, in a destructor: had the
+    // GPU failed by then, the process would end in the exception.
+    const Tensor on_device = segment.to(model_.device);
     stage_done(Stage::kToDevice);
     Tensor frames = stft_.analyse(on_device)[0];  // [count, F]
     if (segment.size(1) < channels_)

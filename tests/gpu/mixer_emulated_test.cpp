@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "emulator.h"
 #include "mixer_cases.h"
+#include "nn/cuda/cuda_error.h"
 #include "nn/cuda/mixer_fused.h"
 
 namespace bsm {
@@ -101,6 +102,20 @@ TEST(MixerEmulatedState, SecondDerivativesAreRefused) {
   const Tensor out =
       mixer_core_fused(in, testing::make_weights(c.sizes, torch::kCPU), c.sizes, c.direction, nullptr, 0);
   EXPECT_THROW(torch::autograd::grad({out.sum()}, {in}, {}, true, true), c10::Error);
+}
+
+// A launch may be the first call that reports a lost GPU: the element must see that, as it does from
+// LibTorch.
+TEST(CudaError, TellsTheGpuFromItsMemory) {
+  for (const auto& [cuda, code] : {std::pair{cudaErrorLaunchFailure, ErrorCode::kDevice},
+                                   std::pair{cudaErrorMemoryAllocation, ErrorCode::kOutOfMemory}}) {
+    try {
+      throw_cuda_error(cuda, "running the scan");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code);
+      EXPECT_NE(std::string(error.what()).find("while running the scan"), std::string::npos) << error.what();
+    }
+  }
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "core/error.h"
 #include "nn/cuda/bands_kernels.h"
+#include "nn/cuda/cuda_error.h"
 #include "nn/cuda/mixer_fused.h"
 
 namespace bsm {
@@ -18,10 +18,7 @@ using torch::Tensor;
 namespace {
 
 void check(cudaError_t error, const char* kernel) {
-  if (error == cudaSuccess) return;
-  throw Error(ErrorCode::kFailed, std::string("The GPU could not run the bands' ") + kernel +
-                                      " kernel: " + cudaGetErrorString(error) +
-                                      ". Try device=cpu, and please report this with the GPU's name.");
+  if (error != cudaSuccess) throw_cuda_error(error, std::string("running the bands' ") + kernel + " kernel");
 }
 
 /// Where a frame's bands go; see bands_kernels.h.

@@ -6,7 +6,7 @@
 
 namespace bsm {
 
-/// @throws Error(kFailed) when the GPU does not answer
+/// @throws Error(kDevice) when the GPU does not answer
 int gpu_attribute(cudaDeviceAttr what, const torch::Tensor& tensor);
 
 }  // namespace bsm

@@ -1,8 +1,6 @@
 #include "nn/cuda/mixer_cuda.h"
 
-#include <c10/cuda/CUDAStream.h>
-
-#include "core/error.h"
+#include "nn/cuda/cuda_error.h"
 #include "nn/cuda/gpu_attribute.h"
 #include "nn/cuda/mixer_fused.h"
 
@@ -13,14 +11,8 @@ using torch::Tensor;
 int gpu_attribute(cudaDeviceAttr what, const Tensor& tensor) {
   int value = 0;
   const cudaError_t error = cudaDeviceGetAttribute(&value, what, tensor.get_device());
-  if (error != cudaSuccess)
-    throw Error(ErrorCode::kFailed,
-                std::string("Cannot ask the GPU for its properties: ") + cudaGetErrorString(error));
+  if (error != cudaSuccess) throw_cuda_error(error, "being asked for its properties");
   return value;
-}
-
-cudaStream_t current_stream(const Tensor& tensor) {
-  return c10::cuda::getCurrentCUDAStream(tensor.get_device());
 }
 
 bool mixer_core_cuda_supports(const Tensor& zxbcdt, const MixerWeights& weights, const MixerSizes& sizes) {

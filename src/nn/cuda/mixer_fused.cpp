@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/error.h"
+#include "nn/cuda/cuda_error.h"
 
 namespace bsm {
 
@@ -17,10 +17,7 @@ using torch::Tensor;
 namespace {
 
 void check(cudaError_t error, const char* kernel) {
-  if (error == cudaSuccess) return;
-  throw Error(ErrorCode::kFailed, std::string("The GPU could not run the mixer's ") + kernel +
-                                      " kernel: " + cudaGetErrorString(error) +
-                                      ". Try device=cpu, and please report this with the GPU's name.");
+  if (error != cudaSuccess) throw_cuda_error(error, std::string("running the mixer's ") + kernel + " kernel");
 }
 
 Strided strided(const Tensor& in) { return {in.data_ptr(), in.stride(0), in.stride(1), in.stride(2)}; }

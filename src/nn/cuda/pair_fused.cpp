@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "nn/cuda/cuda_error.h"
 #include "nn/cuda/mixer_fused.h"
 #include "nn/stages.h"
 
@@ -20,10 +20,7 @@ using torch::Tensor;
 namespace {
 
 void check(cudaError_t error, const char* kernel) {
-  if (error == cudaSuccess) return;
-  throw Error(ErrorCode::kFailed, std::string("The GPU could not run the block's ") + kernel +
-                                      " kernel: " + cudaGetErrorString(error) +
-                                      ". Try device=cpu, and please report this with the GPU's name.");
+  if (error != cudaSuccess) throw_cuda_error(error, std::string("running the block's ") + kernel + " kernel");
 }
 
 const float* floats(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
