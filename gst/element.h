@@ -63,9 +63,8 @@ struct Priv {
   std::mutex session_mutex;
   std::shared_ptr<Session> session;  ///< while PAUSED or PLAYING; guarded by session_mutex
 
-  // NULL->READY sets them, READY->NULL clears them; state changes are serialised by the state lock.
+  // NULL->READY sets it, READY->NULL clears it; state changes are serialised by the state lock.
   const BsmEngineApi* engine = nullptr;
-  ModelFiles model;
 };
 
 Priv& priv(GstBsMamba2Sep* self);

@@ -126,20 +126,23 @@ bool open_resources(GstBsMamba2Sep* self) {
   GST_OBJECT_LOCK(self);
   const std::string wanted = p.settings.model_file;
   GST_OBJECT_UNLOCK(self);
-  p.model = find_model_files(GST_ELEMENT(self), wanted);
-  return !p.model.file.empty();
+  return !find_model_files(GST_ELEMENT(self), wanted).file.empty();
 }
 
 /// READY->PAUSED: everything about the stream starts afresh; loading begins.
-void start_session(GstBsMamba2Sep* self) {
+bool start_session(GstBsMamba2Sep* self) {
   Priv& p = *self->priv;
   GST_OBJECT_LOCK(self);
   const Settings snapshot = p.settings;
   p.last_seek_seqnum = GST_SEQNUM_INVALID;
   GST_OBJECT_UNLOCK(self);
+  // Once more: READY is where another file may be named, and where one may go away.
+  ModelFiles model = find_model_files(GST_ELEMENT(self), snapshot.model_file);
+  if (model.file.empty()) return false;
   p.in.start(snapshot);
   p.flow.reset();
-  auto session = std::make_shared<Session>(GST_ELEMENT(self), p.engine, p.model, snapshot, p.controls);
+  auto session =
+      std::make_shared<Session>(GST_ELEMENT(self), p.engine, std::move(model), snapshot, p.controls);
   {
     const std::lock_guard pads_lock(p.pads_mutex);
     for (int stem = 0; stem < BSM_MAX_STEMS; ++stem)
@@ -150,6 +153,7 @@ void start_session(GstBsMamba2Sep* self) {
     p.session = session;
   }
   session->start();
+  return true;
 }
 
 void end_session(GstBsMamba2Sep* self) {
@@ -170,7 +174,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
       if (!open_resources(self)) return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_READY_TO_PAUSED:
-      start_session(self);
+      if (!start_session(self)) return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_PAUSED_TO_READY:
       // Before the pads are deactivated: their deactivation waits for the threads that this wakes.
@@ -184,10 +188,7 @@ GstStateChangeReturn change_state(GstElement* element, GstStateChange transition
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
       (transition == GST_STATE_CHANGE_READY_TO_PAUSED && ret == GST_STATE_CHANGE_FAILURE))
     end_session(self);
-  if (transition == GST_STATE_CHANGE_READY_TO_NULL) {
-    self->priv->engine = nullptr;
-    self->priv->model = {};
-  }
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) self->priv->engine = nullptr;
   return ret;
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "debug.h"
 #include "element.h"
 
 namespace bsm {
@@ -210,6 +211,8 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
   const bool known = set_setting(&p.settings, id, value);
   GST_OBJECT_UNLOCK(object);
   if (!known) G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+  if (current_session(reinterpret_cast<GstBsMamba2Sep*>(object)))
+    GST_WARNING_OBJECT(object, "%s takes effect when the element next goes from READY to PAUSED", spec->name);
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {

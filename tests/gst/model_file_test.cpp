@@ -77,6 +77,26 @@ TEST_F(ModelFile, ReplacedWhilePlayingIsReadAtTheNextStart) {
   }
 }
 
+// `model-file` may change in READY: the next start reads the new file, and says when there is none.
+TEST_F(ModelFile, NamedInReadyIsReadAtTheNextStart) {
+  const std::string other = path_ + ".other";
+  write(other, fake::kHalfModel);
+  Stage stage({{"model-file", path_}, {"latency", "200000000"}});
+  stage.start();
+  expect_share(&stage, fake::kVoiceShare);
+  gst_element_set_state(stage.element(), GST_STATE_READY);
+  g_object_set(stage.element(), "model-file", other.c_str(), nullptr);
+  gst_element_set_state(stage.element(), GST_STATE_PLAYING);
+  ASSERT_TRUE(stage.send(gst_event_new_stream_start("second")));
+  stage.start();
+  expect_share(&stage, 2 * fake::kVoiceShare);
+
+  gst_element_set_state(stage.element(), GST_STATE_READY);
+  g_remove(other.c_str());
+  EXPECT_EQ(gst_element_set_state(stage.element(), GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  EXPECT_EQ(parse_error(stage.message(GST_MESSAGE_ERROR).get()).code, GST_RESOURCE_ERROR_NOT_FOUND);
+}
+
 // The file goes between READY, which checks it, and the load.
 TEST_F(ModelFile, DeletedBeforeTheLoadIsAnError) {
   engine().open_status = BSM_ERROR_NOT_FOUND;

@@ -189,6 +189,21 @@ TEST_F(Properties, ContextReachesTheEngine) {
   EXPECT_EQ(engine().context_samples, 88200);
 }
 
+// What may change in READY may be set at any time, and counts from the next READY->PAUSED on.
+TEST_F(Properties, SetWhilePlayingCountAtTheNextStart) {
+  Stage stage({{"hop-duration", "100000000"}, {"lookahead", "0"}});
+  stage.start();
+  g_object_set(stage.element(), "hop-duration", gint64{200000000}, nullptr);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().hop_samples, 4410);
+  gst_element_set_state(stage.element(), GST_STATE_READY);
+  gst_element_set_state(stage.element(), GST_STATE_PLAYING);
+  ASSERT_TRUE(stage.send(gst_event_new_stream_start("second")));
+  stage.start();
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().hop_samples, 8820);
+}
+
 TEST_F(Properties, CurrentDeviceIsKnownAndNotifiedAfterLoading) {
   engine().block_open = true;
   Stage stage;
