@@ -82,8 +82,11 @@ GstPadProbeReturn Recorder::on_data(GstPad*, GstPadProbeInfo* info, gpointer dat
     const size_t floats = gst_buffer_get_size(buffer) / sizeof(float);
     entry.frames = static_cast<int64_t>(floats) / self->channels_;
     gpointer state = nullptr;
-    while (GstMeta* meta =
-               gst_buffer_iterate_meta_filtered(buffer, &state, GST_REFERENCE_TIMESTAMP_META_API_TYPE)) {
+    while (GstMeta* meta = gst_buffer_iterate_meta(buffer, &state)) {
+      if (meta->info->api != GST_REFERENCE_TIMESTAMP_META_API_TYPE) {
+        ++entry.other_metas;
+        continue;
+      }
       const auto* reference = reinterpret_cast<GstReferenceTimestampMeta*>(meta);
       const GstStructure* clock = gst_caps_get_structure(reference->reference, 0);
       entry.references.emplace_back(gst_structure_get_name(clock), reference->timestamp);

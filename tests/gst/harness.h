@@ -80,6 +80,7 @@ struct Entry {
   GstSegment segment;
   int channels = 0;                                              ///< of a CAPS event
   std::vector<std::pair<std::string, GstClockTime>> references;  ///< clock and time of each reference meta
+  int other_metas = 0;
 
   bool is_buffer() const { return type == GST_EVENT_UNKNOWN; }
 };

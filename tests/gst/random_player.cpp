@@ -72,7 +72,9 @@ void RandomPlayer::push_frames(int64_t frames, guint flags) {
     while (position_ < frames) segment();
     if (rate_ < 0.0) position_ -= frames;
   }
-  ASSERT_EQ(stage_.push_at(samples, ns(position_), flags), GST_FLOW_OK);
+  GstBuffer* buffer = make_buffer(samples, channels_, ns(position_), flags);
+  metas_.add_to(buffer, static_cast<int64_t>(expected_.size()) / channels_, channels_, &generator_);
+  ASSERT_EQ(gst_harness_push(stage_.harness(), buffer), GST_FLOW_OK);
   if (rate_ > 0.0) position_ += frames;
   expected_.insert(expected_.end(), samples.begin(), samples.end());
 }
@@ -134,6 +136,7 @@ void RandomPlayer::flush() {
   ASSERT_TRUE(stage_.send(gst_event_new_flush_stop(TRUE)));
   expected_.clear();
   marks_.clear();
+  metas_.clear();
   segment();
 }
 
@@ -251,6 +254,7 @@ void RandomPlayer::forget() {
   stage_.instrumental().clear();
   expected_.clear();
   marks_.clear();
+  metas_.clear();
   neutral();
 }
 
@@ -279,6 +283,7 @@ void RandomPlayer::check() {
       frames += entry.frames;
     }
     ASSERT_EQ(next, marks_.end());
+    ASSERT_NO_FATAL_FAILURE(metas_.check(pad->buffers()));
   }
   if (gains_touched_) return;
   size_t at = 0;

@@ -1,11 +1,13 @@
 // Plays random operations against the element and keeps account of what must come out: every sample once on
-// both pads, perfect timestamps, stems that sum to the input, events at their sample, EOS last.
+// both pads, perfect timestamps, stems that sum to the input, events and times of clocks at their sample, EOS
+// last.
 #pragma once
 
 #include <random>
 #include <vector>
 
 #include "harness.h"
+#include "random_metas.h"
 
 namespace bsm::test {
 
@@ -57,6 +59,7 @@ class RandomPlayer {
   int64_t position_ = 0;                               ///< in frames, of the next push
   std::vector<float> expected_;                        ///< the mixture since the last EOS, flush or restart
   std::vector<std::pair<std::string, size_t>> marks_;  ///< name, and how many samples were before it
+  RandomMetas metas_;
   bool gains_touched_ = false;
   int mark_count_ = 0;
 
