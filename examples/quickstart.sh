@@ -10,7 +10,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 song=$(realpath "${1:-$top/examples/sodium.ogg}")
 [ -r "$song" ] || { echo "quickstart: cannot read the song $song" >&2; exit 1; }
 name=$(basename "${song%.*}")
-out=${2:-$top/out/$name}
+out=$(realpath -m "${2:-$top/out/$name}") # the shell of meson devenv starts in the build folder
 
 "$top/examples/setup.sh"
 [ -f "$top/build/build.ninja" ] || meson setup "$top/build" "$top" -Dtests=disabled -Dengine=enabled

@@ -3,7 +3,7 @@
 #
 #   examples/two_files.sh SONG [OUT_FOLDER]      default: the folder at hand
 #
-# Run it where GStreamer finds the plugin: installed, or in `meson devenv -C build`.
+# Run it where GStreamer finds the plugin: installed, or in `meson devenv -C build -w .`.
 set -euo pipefail
 song=${1:?usage: two_files.sh SONG [OUT_FOLDER]}
 out=${2:-.}
