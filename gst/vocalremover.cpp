@@ -9,6 +9,10 @@
  * audiokaraoke. The separator inside is its child `separator`: `separator::latency`, `separator::model-file`
  * and the other properties of #bsmamba2sep are reached through the GstChildProxy interface.
  *
+ * `separator::latency` is 0.3 s here unless it is set. A filter cannot make the queues of a player longer,
+ * and playbin3 lets the sound be about 0.6 s of playing time behind the picture (half of that at half speed);
+ * where a filter needs more, a film stands still.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=song.flac ! decodebin ! vocalremover level=0.9 ! autoaudiosink
@@ -16,6 +20,10 @@
  * |[
  * gst-launch-1.0 playbin uri=file:///songs/song.mp4 audio-filter=vocalremover
  * ]| The same in a player, with its video in sync.
+ * |[
+ * gst-launch-1.0 filesrc location=song.flac ! decodebin ! vocalremover separator::latency=800000000 !
+ *   autoaudiosink
+ * ]| Where there is no picture to wait for: as long a delay as #bsmamba2sep has by default.
  *
  * Since: 0.1
  */
@@ -33,6 +41,9 @@ G_DEFINE_TYPE(GstVocalRemover, gst_vocal_remover, GST_TYPE_BIN)
 GST_ELEMENT_REGISTER_DEFINE(vocalremover, "vocalremover", GST_RANK_NONE, GST_TYPE_VOCAL_REMOVER)
 
 enum { kPropLevel = 1, kPropBypass };
+
+/// Half of what playbin3 (GStreamer 1.22) holds between demuxer and video sink, for playback at half speed.
+static constexpr guint64 kLatencyNs = 300 * GST_MSECOND;
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS("audio/x-raw"));
@@ -169,6 +180,7 @@ static void gst_vocal_remover_init(GstVocalRemover* self) {
   GstElement* last = add(self, "audioresample", "resample-out");
   if (!self->missing) {
     self->separator = separator;
+    g_object_set(separator, "latency", kLatencyNs, nullptr);
     gst_element_link_many(first, resample_in, separator, nullptr);
     gst_element_link_pads(separator, "instrumental", convert_out, "sink");
     gst_element_link(convert_out, last);
