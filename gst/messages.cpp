@@ -57,9 +57,8 @@ void post_overload_warning(GstElement* element, const Statistics& s, bool droppe
   GST_ELEMENT_WARNING_WITH_DETAILS(
       element, RESOURCE, BUSY,
       ("Separation cannot keep up with the live stream (an inference takes %.2f times as long as its audio "
-       "on "
-       "average); %s until it has caught up. Use a smaller model, a GPU or more look-ahead, or see "
-       "overload-policy.",
+       "on average); %s until it has caught up. Set latency higher (longer hops cost less), use a smaller "
+       "model or a GPU, or see overload-policy.",
        rtf, dropped ? "audio is dropped" : "the mixture passes unseparated"),
       (NULL),
       ("rtf-avg", G_TYPE_DOUBLE, rtf, "rtf-max", G_TYPE_DOUBLE, s.rtf_max, "bypassed", G_TYPE_UINT64,
