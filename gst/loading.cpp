@@ -108,6 +108,9 @@ void Worker::load_model() {
   const StreamShape shape = derive_shape(session_.settings, info.frame_hop_samples, info.tail_samples);
   timing.delay_samples = shape.hop_samples + shape.lookahead_samples + info.tail_samples;
   session_.update_timing(timing);
+  GST_INFO_OBJECT(session_.element().get(), "%s on %s: %d stems, %" G_GINT64_FORMAT " parameters",
+                  info.model_file ? info.model_file : session_.model.file.c_str(),
+                  info.device ? info.device : "?", info.stems, info.parameters);
   static std::once_flag once;
   std::call_once(once, end_worker_threads_before_statics);
   progress(session_, GST_PROGRESS_TYPE_COMPLETE, kLoadCode,
@@ -138,8 +141,15 @@ void Worker::open_stream(int channels) {
     fail(error, "preparing the model for the stream", true);
     return;
   }
-  timing.delay_samples = separation_.info().delay_samples;
+  const BsmStreamInfo& stream = separation_.info();
+  timing.delay_samples = stream.delay_samples;
   count_memory();
+  GST_INFO_OBJECT(session_.element().get(),
+                  "%d channels, samples of hop %" G_GINT64_FORMAT ", look-ahead %" G_GINT64_FORMAT
+                  ", context %" G_GINT64_FORMAT ", delay %" G_GINT64_FORMAT
+                  ", an inference %" GST_TIME_FORMAT,
+                  channels, stream.hop_samples, stream.lookahead_samples, stream.context_samples,
+                  stream.delay_samples, GST_TIME_ARGS(timing.warm_up_ns));
   progress(session_, GST_PROGRESS_TYPE_COMPLETE, kWarmUpCode, "Ready");
   session_.update_timing(timing);
   // A first inference makes statics as a first load does.

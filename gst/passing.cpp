@@ -22,6 +22,11 @@ GstClockTime ns_of(int64_t samples) {
 }  // namespace
 
 void Worker::start_passing(Passing reason) {
+  GST_DEBUG_OBJECT(session_.element().get(), "the mixture passes from sample %" G_GINT64_FORMAT " on: %s",
+                   out_frames_,
+                   reason == Passing::kBypass    ? "bypass"
+                   : reason == Passing::kSilence ? "silence"
+                                                 : "overload");
   separation_.detach();
   passing_ = reason;
   fade_.jump(0.0F);
@@ -42,6 +47,8 @@ void Worker::choose_path() {
       passing_ == Passing::kOverload && session_.input.queued_frames() > session_.input.last_push_frames();
   if (controls.bypass && !still_behind) passing_ = Passing::kBypass;
   if (controls.bypass || silent || still_behind) return;
+  GST_DEBUG_OBJECT(session_.element().get(), "separating again from sample %" G_GINT64_FORMAT " on",
+                   out_frames_);
   separation_.attach();
   // Out of silence nothing can click.
   if (passing_ == Passing::kSilence)
@@ -60,6 +67,8 @@ void Worker::compute() {
   const int64_t gained = separation_.available() - available_before;
   if (!separation_.attached() || gained <= 0) return;
   const GstClockTime gained_ns = ns_of(gained);
+  GST_LOG_OBJECT(session_.element().get(), "%" G_GINT64_FORMAT " samples separated in %" GST_TIME_FORMAT,
+                 gained, GST_TIME_ARGS(took_ns));
   session_.count([&](Statistics& s) {
     ++s.inferences;
     s.infer_last_ns = took_ns;

@@ -190,6 +190,8 @@ void Worker::stamp_and_push(PadBuffers buffers, int64_t frames, bool silent) {
     if (discont_) GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_DISCONT | GST_BUFFER_FLAG_RESYNC);
     if (silent) GST_BUFFER_FLAG_SET(buffer.get(), GST_BUFFER_FLAG_GAP);
   }
+  GST_TRACE_OBJECT(session_.element().get(), "%" G_GINT64_FORMAT " samples at %" GST_TIME_FORMAT, frames,
+                   GST_TIME_ARGS(begin));
   take_references(frames, &buffers);
   if (!session_.output.push_buffers(epoch_, std::move(buffers), frames)) {
     superseded_ = true;

@@ -76,6 +76,7 @@ void Worker::handle_samples(const std::vector<float>& samples) {
 }
 
 void Worker::begin_epoch(uint64_t epoch) {
+  GST_DEBUG_OBJECT(session_.element().get(), "flushed");
   epoch_ = epoch;
   superseded_ = false;
   anchor_.reset();
@@ -95,6 +96,8 @@ void Worker::begin_epoch(uint64_t epoch) {
 }
 
 void Worker::begin_timeline(const Anchor& anchor) {
+  GST_DEBUG_OBJECT(session_.element().get(), "a timeline begins at %" GST_TIME_FORMAT "%s",
+                   GST_TIME_ARGS(anchor.pts), anchor.reverse ? ", backwards" : "");
   anchor_ = anchor;
   discont_ = true;
   passing_ = leaving_ = Passing::kNo;
@@ -114,6 +117,9 @@ void Worker::end_timeline() {
                                               " of " + std::to_string(in_frames_) +
                                               " samples. Install plugin and engine of the same version."};
   }
+  if (anchor_)
+    GST_DEBUG_OBJECT(session_.element().get(), "the timeline ends after %" G_GINT64_FORMAT " samples",
+                     out_frames_);
   anchor_.reset();
   references_.clear();
   in_frames_ = out_frames_ = 0;
