@@ -26,12 +26,15 @@ struct Anchor {
   bool reverse;    ///< played backwards: not separated, the instrumental is the mixture
 };
 
+/// What leaves before a mark does: what is ready; all samples before it; all, and the timeline ends.
+enum class Drain { kNothing, kSamples, kTimeline };
+
 struct Mark {
   std::optional<Anchor> anchor;
   std::vector<Reference> references{};  ///< of the sample that follows
   EventPtr event;                       ///< NULL for an anchor or references
-  bool drain = false;                   ///< everything before it leaves the element first
-  int channels = 0;                     ///< of the samples that follow; 0 = unchanged
+  Drain drain = Drain::kNothing;
+  int channels = 0;  ///< of the samples that follow; 0 = unchanged
 };
 
 class InputQueue {

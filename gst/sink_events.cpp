@@ -7,7 +7,7 @@
 namespace bsm {
 namespace {
 
-bool enqueue(Session* session, EventPtr event, bool drain, int channels = 0) {
+bool enqueue(Session* session, EventPtr event, Drain drain = Drain::kNothing, int channels = 0) {
   Mark mark;
   mark.event = std::move(event);
   mark.drain = drain;
@@ -18,7 +18,7 @@ bool enqueue(Session* session, EventPtr event, bool drain, int channels = 0) {
 /// The signal ends here: it leaves completely, then the event, then a new timeline.
 bool enqueue_drained(Session* session, SinkState* in, EventPtr event, int channels = 0) {
   in->mark_discont();
-  return enqueue(session, std::move(event), true, channels);
+  return enqueue(session, std::move(event), Drain::kTimeline, channels);
 }
 
 /// Whether upstream is live, for mode and overload-policy "auto".
@@ -41,8 +41,7 @@ bool handle_caps(GstObject* element, Session* session, SinkState* in, EventPtr e
                       ("caps %" GST_PTR_FORMAT, caps));
     return false;
   }
-  if (in->have_caps && gst_audio_info_is_equal(&info, &in->info))
-    return enqueue(session, std::move(event), false);
+  if (in->have_caps && gst_audio_info_is_equal(&info, &in->info)) return enqueue(session, std::move(event));
   in->info = info;
   in->have_caps = true;
   const int channels = GST_AUDIO_INFO_CHANNELS(&info);
@@ -79,7 +78,7 @@ bool handle_segment(GstObject* element, Session* session, SinkState* in, EventPt
       in->segment.format == GST_FORMAT_TIME && !in->eos && differs_in_position_only(in->segment, *segment);
   in->segment = *segment;
   in->eos = false;
-  if (continues) return enqueue(session, std::move(event), false);
+  if (continues) return enqueue(session, std::move(event));
   return enqueue_drained(session, in, std::move(event));
 }
 
@@ -161,12 +160,13 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* raw) {
       return handle_eos(parent, &p, session.get(), std::move(event));
     case GST_EVENT_SEGMENT_DONE:
     case GST_EVENT_STREAM_GROUP_DONE:
-      return enqueue_drained(session.get(), &in, std::move(event));
+      // Samples may follow that go on where these end: audioresample gives its last ones at EOS.
+      return enqueue(session.get(), std::move(event), Drain::kSamples);
     case GST_EVENT_GAP:
       if (sink_fill_gap(session.get(), &in, session->settings, raw)) return TRUE;
       return enqueue_drained(session.get(), &in, std::move(event));
     default:
-      return enqueue(session.get(), std::move(event), false);
+      return enqueue(session.get(), std::move(event));
   }
 }
 

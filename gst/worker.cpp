@@ -46,7 +46,13 @@ void Worker::handle_mark(Mark* mark) {
   }
   // Kept as pending until the pads have it: sticky events survive a flush that comes in between.
   pending_.push_back({in_frames_, std::move(mark->event)});
-  if (!mark->drain) {
+  if (mark->drain == Drain::kNothing) {
+    publish_due_events();
+    return;
+  }
+  if (mark->drain == Drain::kSamples) {
+    finish_signal();
+    if (separating()) separation_.start(passing_ == Passing::kNo);
     publish_due_events();
     return;
   }
@@ -108,8 +114,9 @@ void Worker::begin_timeline(const Anchor& anchor) {
   if (!std::exchange(first_timeline_, false)) session_.count([](Statistics& s) { ++s.discontinuities; });
 }
 
-void Worker::end_timeline() {
-  if (separating() && in_frames_ > 0) {
+/// Everything that has come in leaves.
+void Worker::finish_signal() {
+  if (separating() && out_frames_ < in_frames_) {
     separation_.finish();
     publish_available();
     if (!superseded_ && out_frames_ != in_frames_)
@@ -117,6 +124,10 @@ void Worker::end_timeline() {
                                               " of " + std::to_string(in_frames_) +
                                               " samples. Install plugin and engine of the same version."};
   }
+}
+
+void Worker::end_timeline() {
+  finish_signal();
   if (anchor_)
     GST_DEBUG_OBJECT(session_.element().get(), "the timeline ends after %" G_GINT64_FORMAT " samples",
                      out_frames_);

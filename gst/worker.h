@@ -51,6 +51,7 @@ class Worker {
   void handle_samples(const std::vector<float>& samples);
   void begin_epoch(uint64_t epoch);
   void begin_timeline(const Anchor& anchor);
+  void finish_signal();
   void end_timeline();
   void fail(const EngineError& error, const char* while_doing, bool for_good);
 

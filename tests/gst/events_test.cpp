@@ -225,6 +225,37 @@ TEST_F(Events, EqualCapsAgainDoNotDrain) {
   EXPECT_EQ(engine().stream_opens, 1);
 }
 
+// decodebin says that a group is done before the resampler behind it has given its last samples.
+TEST_F(Events, SamplesAfterTheEndOfAGroupGoOn) {
+  for (GstEvent* end : {gst_event_new_stream_group_done(7), gst_event_new_segment_done(GST_FORMAT_TIME, 0)}) {
+    const GstEventType type = GST_EVENT_TYPE(end);
+    Stage stage;
+    stage.start();
+    const std::vector<float> song = noise(2 * 30000), rest = noise(2 * 33, 9);
+    ASSERT_EQ(stage.push(song), GST_FLOW_OK);
+    ASSERT_TRUE(stage.send(end));
+    ASSERT_TRUE(stage.vocals().wait_for(type)) << "all samples before it leave at once, and then the event";
+    EXPECT_EQ(stage.vocals().frames(), 30000);
+    ASSERT_EQ(stage.push(rest), GST_FLOW_OK);
+    ASSERT_TRUE(stage.finish());
+    std::vector<float> all = song;
+    all.insert(all.end(), rest.begin(), rest.end());
+    expect_separated(all, stage.vocals().samples(), stage.instrumental().samples());
+    expect_perfect(stage.vocals().buffers(), stage.instrumental().buffers());
+    const std::vector<Entry> buffers = stage.vocals().buffers();
+    for (size_t i = 0; i < buffers.size(); ++i)
+      EXPECT_EQ((buffers[i].flags & GST_BUFFER_FLAG_DISCONT) != 0, i == 0) << "buffer " << i;
+    const Owned<GstStructure> stats([&] {
+      GstStructure* s = nullptr;
+      g_object_get(stage.element(), "stats", &s, nullptr);
+      return s;
+    }());
+    guint64 discontinuities = 9;
+    gst_structure_get_uint64(stats.get(), "discontinuities", &discontinuities);
+    EXPECT_EQ(discontinuities, 0U);
+  }
+}
+
 TEST_F(Events, SegmentDoneFollowsTheDrainedSignal) {
   Stage stage;
   stage.start();
