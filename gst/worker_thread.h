@@ -19,9 +19,10 @@ std::shared_ptr<WorkerThread> start_worker_thread(std::function<void()> body, st
 /// destroyed. Does nothing in others.
 void end_worker_threads_with_main();
 
-/// [any] When another thread calls exit(), the threads are ended before the statics that exist now are
-/// destroyed; without this call, only before those that existed when the first thread was started. LibTorch
-/// makes some at the first use of each operator.
+/// [any] When a thread other than the main one calls exit(), the threads are ended before the statics that
+/// exist now are destroyed; without this call, only before those that existed when the first thread was
+/// started. The engine makes those of a CPU when it is opened, those of a GPU come with the first load and
+/// the first inference.
 void end_worker_threads_before_statics();
 
 /// Waits up to `limit` for the end of the thread and joins it. A thread that is still busy is joined by a

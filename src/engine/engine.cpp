@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "separate/device_choice.h"
 #include "separate/model.h"
+#include "separate/process_statics.h"
 #include "separate/shared_model.h"
 #include "separate/streaming.h"
 
@@ -284,6 +285,7 @@ const BsmEngineApi* bsm_engine_api(uint32_t abi_version) {
   const BsmStatus status = bsm::guarded(nullptr, [] {
     std::call_once(once, [] {
       version = std::string(BSM_VERSION " (") + bsm::describe_libtorch() + ")";
+      bsm::make_process_statics();
       api = {BSM_ENGINE_ABI_VERSION, version.c_str(),   bsm::set_log,          bsm::model_open,
              bsm::model_info,        bsm::model_memory, bsm::model_close,      bsm::stream_open,
              bsm::stream_info,       bsm::stream_push,  bsm::stream_available, bsm::stream_pull,

@@ -21,15 +21,6 @@ void report(const LoadProgress& progress, const char* step, double fraction) {
     throw Error(ErrorCode::kCancelled, std::string("Loading the model was cancelled before: ") + step + ".");
 }
 
-void require_finite_weights(const SeparationNetwork& network, const std::string& path) {
-  const torch::NoGradGuard no_grad;
-  for (const auto& parameter : network->named_parameters())
-    if (!torch::isfinite(parameter.value()).all().item<bool>())
-      throw Error(ErrorCode::kWrongType, "The weights " + parameter.key() + " in " + path +
-                                             " hold values that are not finite numbers; the training that "
-                                             "made the file went wrong. Use another checkpoint of it.");
-}
-
 torch::Dtype compute_dtype(Precision precision) {
   switch (precision) {
     case Precision::kBf16:
@@ -102,10 +93,7 @@ const char* precision_name(Precision precision) {
 std::shared_ptr<const Model> Model::load(const ModelOptions& options, const LoadProgress& progress) {
   return make(options, progress, "loading " + options.model_file, [&] {
     report(progress, "reading the file", 0.1);
-    SeparationNetwork network = load_network(options.model_file);
-    report(progress, "checking the weights", 0.6);
-    require_finite_weights(network, options.model_file);
-    return network;
+    return load_network(options.model_file);
   });
 }
 

@@ -205,7 +205,7 @@ TEST_P(GpuLostWhile, DeviceAuto) {
     player.expect_cpu_instead();
   });
 }
-INSTANTIATE_TEST_SUITE_P(Steps, GpuLostWhile, testing::Values("checking the weights", "Warming up"));
+INSTANTIATE_TEST_SUITE_P(Steps, GpuLostWhile, testing::Values("moving the weights", "Warming up"));
 
 TEST_F(GpuLost, ProcessThatEndsWithoutStoppingEndsWell) {
   in_own_process([] {

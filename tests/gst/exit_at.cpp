@@ -1,9 +1,10 @@
 // A program that ends in the middle of what the element does, without stopping it, as applications do that
 // call exit().
 //
-//   gst_exit_at loading|warm-up|inference run|stop DELAY_US
+//   gst_exit_at loading|warm-up|inference run|stop|thread DELAY_US
 //
 // "stop" sets the pipeline to NULL before: the worker outlives that, and is still in its inference at exit.
+// "thread" calls exit() in a thread that is not the main one and never had to do with the element.
 // exit_test.cpp starts it.
 #include <dlfcn.h>
 #include <gst/gst.h>
@@ -11,8 +12,10 @@
 
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "fake_engine.h"
+#include "late_statics.h"
 #include "tsan_options.h"
 
 namespace {
@@ -59,9 +62,9 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 
 int main(int argc, char** argv) {
   gst_init(&argc, &argv);
-  if (argc != 4) g_error("usage: %s loading|warm-up|inference run|stop DELAY_US", argv[0]);
+  if (argc != 4) g_error("usage: %s loading|warm-up|inference run|stop|thread DELAY_US", argv[0]);
   const std::string moment = argv[1];
-  const bool stop = std::string(argv[2]) == "stop";
+  const std::string way = argv[2];
   slow_down_fake_engine();
   static GstElement* pipeline = gst_parse_launch(
       "audiotestsrc wave=pink-noise ! audio/x-raw,rate=44100,channels=2 ! bsmamba2sep name=s "
@@ -76,6 +79,9 @@ int main(int argc, char** argv) {
   if (moment == "inference")
     while (inferences(separator) < 2) usleep(1000);
   usleep(static_cast<useconds_t>(std::atoi(argv[3])));
-  if (stop) gst_element_set_state(pipeline, GST_STATE_NULL);
+  if (const std::string place = bsm::test::first_late_static(); !place.empty())
+    g_error("the worker made what exit() destroys before it ends the worker: %s", place.c_str());
+  if (way == "stop") gst_element_set_state(pipeline, GST_STATE_NULL);
+  if (way == "thread") std::thread([] { std::exit(0); }).join();
   std::exit(0);
 }

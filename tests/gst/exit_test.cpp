@@ -11,7 +11,7 @@
 namespace bsm::test {
 namespace {
 
-/// Where the worker is, and whether the pipeline was stopped before.
+/// Where the worker is; whether the pipeline was stopped before, and who exits.
 class ExitDuring : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 TEST_P(ExitDuring, EndsWell) {
@@ -37,7 +37,7 @@ TEST_P(ExitDuring, EndsWell) {
 
 INSTANTIATE_TEST_SUITE_P(All, ExitDuring,
                          testing::Combine(testing::Values("loading", "warm-up", "inference"),
-                                          testing::Values("run", "stop")),
+                                          testing::Values("run", "stop", "thread")),
                          [](const auto& info) {
                            std::string name = std::get<0>(info.param);
                            std::erase(name, '-');
