@@ -2,7 +2,8 @@
 
 #include <torch/torch.h>
 
-#include <set>
+#include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "core/error.h"
@@ -112,22 +113,21 @@ std::string load_weights(SeparationNetwork& network, const Checkpoint& checkpoin
   // All shapes are checked before anything is copied, so that a failed load leaves the network as it was.
   if (!partial && !report().empty()) fail();
 
-  std::vector<std::pair<Tensor, Tensor>> values;
-  for (const auto& [target, source] : copies) {
-    const std::vector<float> floats = source->to_float();
-    Tensor value =
-        torch::from_blob(const_cast<float*>(floats.data()), target.sizes(), torch::kFloat32).clone();
-    if (!value.isfinite().all().item<bool>()) {
-      const size_t skip = prefix.size();
-      unusable.lines.push_back(source->name.substr(skip) + ": holds NaN or infinite values");
-      continue;
-    }
-    values.emplace_back(target, value);
-  }
+  // Converted twice, one tensor at a time: beside the file and the network there is no third copy of all
+  // weights.
+  std::erase_if(copies, [&](const auto& copy) {
+    const std::vector<float> floats = copy.second->to_float();
+    if (std::all_of(floats.begin(), floats.end(), [](float x) { return std::isfinite(x); })) return false;
+    unusable.lines.push_back(copy.second->name.substr(prefix.size()) + ": holds NaN or infinite values");
+    return true;
+  });
   if (!partial && !unusable.lines.empty()) fail();
 
   torch::NoGradGuard no_grad;
-  for (auto& [target, value] : values) target.copy_(value);
+  for (auto& [target, source] : copies) {
+    std::vector<float> floats = source->to_float();
+    target.copy_(torch::from_blob(floats.data(), target.sizes(), torch::kFloat32));
+  }
   network->discard_prepared();
   return report();
 }

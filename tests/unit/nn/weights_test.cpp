@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "core/error.h"
 #include "io/safetensors.h"
@@ -78,6 +79,31 @@ TEST_F(Weights, SavedNetworkLoadsEqual) {
     expect_same_values(loaded, network);
     EXPECT_EQ(Checkpoint::open(path).metadata().at("note"), "kept");
   }
+}
+
+/// A line of /proc/self/status, in bytes.
+int64_t memory_of_process(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(key + ":")) return std::stoll(line.substr(key.size() + 1)) * 1024;
+  return -1;
+}
+
+TEST_F(Weights, LoadingNeedsTheFileAndTheNetworkAndNoThirdCopy) {
+  ModelConfig config;
+  config.dim = 256;
+  config.depth = 4;
+  const std::string path = folder / "model.safetensors";
+  save_network(path, make_random_network(config, 1), DType::kF32);
+  const auto file_bytes = static_cast<double>(fs::file_size(path));
+  ASSERT_GT(file_bytes, 32e6) << "too small to be seen beside everything else";
+
+  std::ofstream("/proc/self/clear_refs") << 5 << std::flush;  // the peak starts again
+  const int64_t before = memory_of_process("VmRSS");
+  if (memory_of_process("VmHWM") > before + (int64_t{4} << 20))
+    GTEST_SKIP() << "the kernel does not start the peak again";
+  const SeparationNetwork network = load_network(path);
+  EXPECT_LT(static_cast<double>(memory_of_process("VmHWM") - before), 2.3 * file_bytes);
 }
 
 TEST_F(Weights, HalfPrecisionRoundsOnce) {
