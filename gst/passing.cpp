@@ -128,8 +128,9 @@ void Worker::report_overload(int64_t frames, bool dropped) {
       timed ? gst_segment_to_running_time(&segment_, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE,
       timed ? gst_segment_to_stream_time(&segment_, GST_FORMAT_TIME, pts) : GST_CLOCK_TIME_NONE, pts,
       ns_of(frames));
-  gst_message_set_qos_stats(qos, GST_FORMAT_DEFAULT, s.processed_samples,
-                            s.bypassed_samples + s.dropped_samples);
+  // As sinks count: with what this message is about.
+  gst_message_set_qos_stats(qos, GST_FORMAT_DEFAULT, s.processed_samples - s.bypassed_samples,
+                            s.bypassed_samples + s.dropped_samples + static_cast<guint64>(frames));
   gst_element_post_message(element.get(), qos);
   const gint64 now_us = g_get_monotonic_time();
   if (warned_us_ >= 0 && now_us - warned_us_ < kWarningIntervalUs) return;

@@ -147,7 +147,6 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* raw) {
     case GST_EVENT_STREAM_START:
       in.eos = false;
       session->eos_received = false;
-      note_liveness(&p, session.get());
       return enqueue_drained(session.get(), &in, std::move(event));
     case GST_EVENT_CAPS:
       return handle_caps(parent, session.get(), &in, std::move(event));

@@ -60,7 +60,7 @@ TEST_P(OverloadPolicies, DoWhatTheyAreCalled) {
 
   const bool overloaded = expected.bypasses || expected.drops;
   int qos = 0;
-  guint64 processed = 0, dropped = 0;
+  guint64 processed = 0, dropped = 0, told_ns = 0;
   while (const auto message = stage.message(GST_MESSAGE_QOS, std::chrono::milliseconds(0))) {
     GstFormat format;
     guint64 p = 0, d = 0;
@@ -71,13 +71,20 @@ TEST_P(OverloadPolicies, DoWhatTheyAreCalled) {
     processed = p;
     dropped = d;
     gboolean live = FALSE;
-    guint64 running_time = 0;
-    gst_message_parse_qos(message.get(), &live, &running_time, nullptr, nullptr, nullptr);
+    guint64 running_time = 0, stream_time = 0, timestamp = 0, duration = 0;
+    gst_message_parse_qos(message.get(), &live, &running_time, &stream_time, &timestamp, &duration);
     EXPECT_TRUE(live);
-    EXPECT_LT(running_time, 2 * GST_SECOND);
+    EXPECT_LT(timestamp, 2 * GST_SECOND);
+    EXPECT_EQ(running_time, timestamp);
+    EXPECT_EQ(stream_time, timestamp);
+    told_ns += duration;
     ++qos;
   }
   EXPECT_EQ(qos > 0, overloaded);
+  const guint64 passed = stat(&stage, "bypassed") + stat(&stage, "dropped");
+  EXPECT_EQ(dropped, passed);
+  EXPECT_LE(processed, stat(&stage, "processed") - stat(&stage, "bypassed"));
+  EXPECT_NEAR(static_cast<double>(told_ns), static_cast<double>(ns(static_cast<int64_t>(passed))), 1000.0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
