@@ -16,7 +16,7 @@ bool OutputQueues::push_buffers(uint64_t epoch, PadBuffers buffers, int64_t fram
   for (size_t pad = 0; pad < queues_.size(); ++pad) {
     Queue& queue = queues_[pad];
     if (!queue.active || !buffers[pad]) continue;
-    queue.outputs.push_back({std::move(buffers[pad]), nullptr, frames, std::exchange(queue.fresh, false)});
+    queue.outputs.push_back({std::move(buffers[pad]), nullptr, frames});
     queue.frames += frames;
   }
   data_.notify_all();
@@ -55,8 +55,14 @@ bool OutputQueues::pop(int pad, Output* output) {
   *output = std::move(queue.outputs.front());
   queue.outputs.pop_front();
   queue.frames -= output->frames;
+  if (output->buffer) output->first = std::exchange(queue.fresh, false);
   space_.notify_all();
   return true;
+}
+
+void OutputQueues::lost(int pad) {
+  const std::lock_guard lock(mutex_);
+  queues_[pad].fresh = true;
 }
 
 void OutputQueues::put_back(int pad, EventPtr event) {

@@ -22,7 +22,7 @@ struct Output {
   BufferPtr buffer;
   EventPtr event;
   int64_t frames = 0;
-  bool first = false;  ///< the first buffer since the pad became active
+  bool first = false;  ///< the first buffer since the pad became active, or since one was lost
 };
 
 class OutputQueues {
@@ -37,6 +37,8 @@ class OutputQueues {
   bool push_event(uint64_t epoch, EventPtr* event);
   /// [pad task] Waits for the next thing to push. False: the task should pause.
   bool pop(int pad, Output* output);
+  /// [pad task] A buffer did not get through: the next one is a first one.
+  void lost(int pad);
   /// [pad task] Puts a sticky event back that a flush kept from being pushed.
   void put_back(int pad, EventPtr event);
 
@@ -64,7 +66,7 @@ class OutputQueues {
     std::deque<Output> outputs;
     int64_t frames = 0;
     bool active = false;
-    bool fresh = true;  ///< no buffer since it became active
+    bool fresh = true;  ///< the next buffer is a first one
   };
   bool over(uint64_t epoch) const { return stopped_ || flushing_ || epoch != epoch_; }
   void remember(GstEvent* sticky);

@@ -102,6 +102,7 @@ void src_loop(gpointer data) {
   if (next.first) GST_BUFFER_FLAG_SET(next.buffer.get(), GST_BUFFER_FLAG_DISCONT);
   // Never stops on a bad return: an unlinked pad may be linked again, and the other pad must not starve.
   const GstFlowReturn ret = gst_pad_push(pad, next.buffer.release());
+  if (ret == GST_FLOW_NOT_LINKED) session->output.lost(index);
   if (ret == GST_FLOW_FLUSHING && session->output.is_flushing()) return;
   const GstFlowReturn combined = p.flow.update(index, ret);
   if (ret != GST_FLOW_OK)

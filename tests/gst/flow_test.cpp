@@ -142,6 +142,7 @@ TEST_F(Flow, PadLinkedLaterGetsStickyEventsAndData) {
   ASSERT_TRUE(stage.finish());
   GstBuffer* buffer = gst_harness_try_pull(late.get());
   ASSERT_TRUE(buffer);
+  EXPECT_TRUE(GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT)) << "what came before was lost";
   gst_buffer_unref(buffer);
   GstCaps* caps = gst_pad_get_current_caps(late->sinkpad);
   EXPECT_TRUE(caps);
