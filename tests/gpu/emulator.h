@@ -87,8 +87,15 @@ T __shfl_down_sync(unsigned, T value, int distance) {
   return emulator::from_lane(value, from > 31 ? emulator::lane() : from);
 }
 
+inline uint32_t __float_as_uint(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
+
 inline float __expf(float x) { return std::exp(x); }
 inline float exp2_approximate(float x) { return std::exp2(x); }
+inline float reciprocal_approximate(float x) { return 1.0f / x; }
 inline float tanh_approximate(float x) { return std::tanh(x); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __uint_as_float(uint32_t bits) {
@@ -153,12 +160,6 @@ void load_matrices(uint32_t (&r)[4], const void* row) {
   }
 }
 
-inline uint32_t to_tf32(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  return (bits + 0x1000u) & ~0x1fffu;  // nearest, ties away from zero
-}
-
 /// d[row, column] += sum over k of a(row, k) b(k, column), with the registers of all lanes at hand.
 template <int K, typename Tile, typename Register, typename At>
 void multiply_tiles(Tile& d, const Register (&a)[4], const Register (&b)[2], At at) {
@@ -180,11 +181,13 @@ void multiply_tiles(Tile& d, const Register (&a)[4], const Register (&b)[2], At 
   }
 }
 
+/// Like a GPU, ignores the 13 bits that TF32 does not have.
 template <typename Tile>
 void mma_tf32(Tile& d, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   multiply_tiles<8>(d, a, b, [](const auto& of_lane, int row, int k, int column) {
-    const float left = __uint_as_float(of_lane(row % 8 * 4 + k % 4).a[row / 8 + k / 4 * 2]);
-    return left * __uint_as_float(of_lane(column * 4 + k % 4).b[k / 4]);
+    const auto value = [](uint32_t bits) { return __uint_as_float(bits & ~0x1fffu); };
+    return value(of_lane(row % 8 * 4 + k % 4).a[row / 8 + k / 4 * 2]) *
+           value(of_lane(column * 4 + k % 4).b[k / 4]);
   });
 }
 

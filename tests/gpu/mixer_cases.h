@@ -106,13 +106,13 @@ std::vector<double> errors_against_plain(const MixerCase& c, torch::Device devic
   return errors;
 }
 
-/// Relative error of the output where LibTorch is allowed to multiply in TF32, as at inference.
-inline double single_products_error(const MixerCase& c, torch::Device device) {
+/// Relative error of the float32 output at inference, with or without LibTorch's leave to multiply in TF32.
+inline double inference_error(const MixerCase& c, torch::Device device, bool tf32) {
   const torch::NoGradGuard no_grad;
   const MixerWeights w = make_weights(c.sizes, device);
   const Tensor in = make_input(c, device, torch::kFloat32);
   const Tensor plain = mixer_core_plain(in, w, c.sizes, c.direction);
-  at::globalContext().setAllowTF32CuBLAS(true);
+  at::globalContext().setAllowTF32CuBLAS(tf32);
   const Tensor fused = mixer_core_fused(in, w, c.sizes, c.direction, nullptr, 0);
   at::globalContext().setAllowTF32CuBLAS(false);
   return relative_error(fused, plain);

@@ -73,10 +73,14 @@ TEST_P(MixerCuda, Float32) { compare(torch::kFloat32, 1e-4, 5e-4); }
 TEST_P(MixerCuda, Bfloat16) { compare(torch::kBFloat16, 2e-2, 4e-2); }
 TEST_P(MixerCuda, Float16) { compare(torch::kFloat16, 5e-3, 2e-2); }
 
-TEST_P(MixerCuda, SingleProductsOfTf32) {
+TEST_P(MixerCuda, InferenceInFloat32) {
   torch::manual_seed(7);
-  // Two products in a row of factors that are rounded to 11 bits: 1.1e-3 is the worst of these sizes.
-  EXPECT_LT(testing::single_products_error(GetParam(), kGpu), 1.5e-3);
+  EXPECT_LT(testing::inference_error(GetParam(), kGpu, false), 1e-4);
+}
+
+TEST_P(MixerCuda, InferenceInTf32) {
+  torch::manual_seed(7);
+  EXPECT_LT(testing::inference_error(GetParam(), kGpu, true), 1e-3);
 }
 
 TEST_P(MixerCuda, RepeatsBitByBit) {

@@ -25,13 +25,12 @@ using Float16 = __half;
 constexpr int kWarp = 32;
 constexpr float kLog2e = 1.4426950408889634f;
 
-/// float32 in memory, whose products are single ones of TF32 (see mma.cuh).
+/// Names products of float32 that are single ones of TF32 (see mma.cuh).
 struct Tf32 {
   float value;
 };
 
 __device__ inline float to_float(float x) { return x; }
-__device__ inline float to_float(Tf32 x) { return x.value; }
 __device__ inline float to_float(Float16 x) { return __half2float(x); }
 __device__ inline float to_float(Bfloat16 x) { return __bfloat162float(x); }
 
@@ -65,7 +64,22 @@ __device__ inline void store_pack(T* p, const float (&values)[V]) {
   *reinterpret_cast<Pack<T, V>*>(p) = pack;
 }
 
-__device__ inline float sigmoid(float x) { return 1.0f / (1.0f + __expf(-x)); }
+#ifndef BSM_EMULATED
+__device__ inline float exp2_approximate(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ inline float reciprocal_approximate(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+#endif
+
+__device__ inline float sigmoid(float x) {
+  return reciprocal_approximate(1.0f + exp2_approximate(-kLog2e * x));
+}
 __device__ inline float silu(float x) { return x * sigmoid(x); }
 __device__ inline float silu_slope(float x) {
   const float s = sigmoid(x);
@@ -140,11 +154,6 @@ __device__ inline void copy_async_wait_but() {
   asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
-__device__ inline float exp2_approximate(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
 /// Off by 2^-11 at most.
 __device__ inline float tanh_approximate(float x) {
   float y;

@@ -4,33 +4,16 @@
 #include <torch/torch.h>
 
 #include <cstdint>
-#include <string>
 
-#include "nn/cuda/cuda_error.h"
+#include "nn/cuda/launch_arguments.h"
+#include "nn/cuda/mixer_infer.h"
 
 namespace bsm {
 
 using kernels::MixerShape;
-using kernels::Strided;
 using torch::Tensor;
 
 namespace {
-
-void check(cudaError_t error, const char* kernel) {
-  if (error != cudaSuccess) throw_cuda_error(error, std::string("running the mixer's ") + kernel + " kernel");
-}
-
-Strided strided(const Tensor& in) { return {in.data_ptr(), in.stride(0), in.stride(1), in.stride(2)}; }
-
-const float* floats(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
-void* data_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr() : nullptr; }
-
-/// Contiguous and aligned as the kernels' vector loads want it (a slice may start anywhere).
-Tensor vectorizable(const Tensor& tensor) {
-  if (!tensor.defined()) return tensor;
-  const Tensor contiguous = tensor.contiguous();
-  return reinterpret_cast<uintptr_t>(contiguous.data_ptr()) % 32 == 0 ? contiguous : contiguous.clone();
-}
 
 /// What the convolution leaves for the scan.
 struct Convolved {
@@ -43,10 +26,10 @@ Convolved run_conv(const MixerShape& shape, const Tensor& zxbcdt, const MixerWei
   Convolved out{torch::empty({shape.sequences(), shape.length, shape.conv_channels()}, zxbcdt.options()),
                 torch::empty({shape.sequences(), shape.heads(), shape.length},
                              zxbcdt.options().dtype(torch::kFloat32))};
-  check(kernels::launch_conv_forward(shape, strided(zxbcdt), floats(w.conv_weight), floats(w.conv_bias),
-                                     floats(w.dt_bias), floats(conv_state), out.xbc.data_ptr(),
-                                     out.dt.data_ptr<float>(), stream),
-        "convolution");
+  check_launch(kernels::launch_conv_forward(shape, strided(zxbcdt), floats(w.conv_weight),
+                                            floats(w.conv_bias), floats(w.dt_bias), floats(conv_state),
+                                            out.xbc.data_ptr(), out.dt.data_ptr<float>(), stream),
+               "convolution");
   return out;
 }
 
@@ -57,10 +40,10 @@ Tensor run_states(const MixerShape& shape, const Convolved& in, const Tensor& d_
   if (slots == 0) return {};
   const Tensor states =
       torch::empty({shape.sequences(), slots, shape.heads(), shape.head_dim, shape.state}, in.xbc.options());
-  check(kernels::launch_scan_states(shape, in.xbc.data_ptr(), data_or_null(d_y), in.dt.data_ptr<float>(),
-                                    floats(w.A_log), floats(initial), shape.length, states.data_ptr(),
-                                    nullptr, stream),
-        "state");
+  check_launch(kernels::launch_scan_states(shape, in.xbc.data_ptr(), data_or_null(d_y),
+                                           in.dt.data_ptr<float>(), floats(w.A_log), floats(initial),
+                                           shape.length, states.data_ptr(), nullptr, stream),
+               "state");
   return states;
 }
 
@@ -68,19 +51,19 @@ Tensor run_scan(const MixerShape& shape, const Convolved& in, const MixerWeights
                 cudaStream_t stream) {
   const Tensor states = run_states(shape, in, {}, w, initial, stream);
   const Tensor y = torch::empty({shape.sequences(), shape.length, shape.d_inner}, in.xbc.options());
-  check(kernels::launch_scan_forward(shape, in.xbc.data_ptr(), in.dt.data_ptr<float>(), floats(w.A_log),
-                                     floats(w.D), data_or_null(states), initial.defined(), y.data_ptr(),
-                                     stream),
-        "scan");
+  check_launch(kernels::launch_scan_forward(shape, in.xbc.data_ptr(), in.dt.data_ptr<float>(),
+                                            floats(w.A_log), floats(w.D), data_or_null(states),
+                                            initial.defined(), y.data_ptr(), stream),
+               "scan");
   return y;
 }
 
 Tensor run_gate(const MixerShape& shape, const Tensor& zxbcdt, const Tensor& y, const MixerWeights& w,
                 cudaStream_t stream) {
   const Tensor out = torch::empty({shape.outer, shape.length, shape.inner, shape.d_inner}, zxbcdt.options());
-  check(kernels::launch_gate_forward(shape, strided(zxbcdt), y.data_ptr(), floats(w.norm_weight),
-                                     out.data_ptr(), stream),
-        "gate");
+  check_launch(kernels::launch_gate_forward(shape, strided(zxbcdt), y.data_ptr(), floats(w.norm_weight),
+                                            out.data_ptr(), stream),
+               "gate");
   return out;
 }
 
@@ -90,10 +73,10 @@ void advance_state(const MixerShape& shape, const Tensor& zxbcdt, const Convolve
   const auto options = zxbcdt.options().dtype(torch::kFloat32);
   const Tensor conv = torch::empty({shape.sequences(), shape.conv_width - 1, shape.conv_channels()}, options);
   const Tensor ssm = torch::empty({shape.sequences(), shape.heads(), shape.head_dim, shape.state}, options);
-  check(kernels::launch_conv_state(shape, strided(zxbcdt), floats(state.conv), state_at,
-                                   conv.data_ptr<float>(), stream),
-        "convolution state");
-  check(
+  check_launch(kernels::launch_conv_state(shape, strided(zxbcdt), floats(state.conv), state_at,
+                                          conv.data_ptr<float>(), stream),
+               "convolution state");
+  check_launch(
       kernels::launch_scan_states(shape, in.xbc.data_ptr(), nullptr, in.dt.data_ptr<float>(), floats(w.A_log),
                                   floats(state.ssm), state_at, nullptr, ssm.data_ptr<float>(), stream),
       "state");
@@ -117,10 +100,10 @@ Gradients run_backward(const MixerShape& shape, const Tensor& zxbcdt, const Tens
 
   const Tensor d_y = torch::empty({S, shape.length, shape.d_inner}, options);
   const Tensor norm_sums = torch::empty({kernels::gate_backward_blocks(shape), shape.d_inner}, float_options);
-  check(kernels::launch_gate_backward(shape, strided(zxbcdt), y.data_ptr(), floats(w.norm_weight),
-                                      d_out.data_ptr(), d_y.data_ptr(), d.zxbcdt.data_ptr(),
-                                      norm_sums.data_ptr<float>(), stream),
-        "gate gradient");
+  check_launch(kernels::launch_gate_backward(shape, strided(zxbcdt), y.data_ptr(), floats(w.norm_weight),
+                                             d_out.data_ptr(), d_y.data_ptr(), d.zxbcdt.data_ptr(),
+                                             norm_sums.data_ptr<float>(), stream),
+               "gate gradient");
   d.weights.norm_weight = norm_sums.sum(0);
 
   const Tensor d_xbc = torch::empty({S, shape.length, channels}, options);
@@ -129,11 +112,11 @@ Gradients run_backward(const MixerShape& shape, const Tensor& zxbcdt, const Tens
     const Tensor states = run_states(shape, in, {}, w, {}, stream);
     const Tensor adjoint = run_states(shape, in, d_y, w, {}, stream);
     const Tensor head_sums = torch::empty({S * shape.chunks(), 3, H}, float_options);
-    check(kernels::launch_scan_backward(shape, in.xbc.data_ptr(), in.dt.data_ptr<float>(), floats(w.A_log),
-                                        floats(w.D), d_y.data_ptr(), data_or_null(states),
-                                        data_or_null(adjoint), d_xbc.data_ptr(), d.zxbcdt.data_ptr(),
-                                        head_sums.data_ptr<float>(), stream),
-          "scan gradient");
+    check_launch(kernels::launch_scan_backward(shape, in.xbc.data_ptr(), in.dt.data_ptr<float>(),
+                                               floats(w.A_log), floats(w.D), d_y.data_ptr(),
+                                               data_or_null(states), data_or_null(adjoint), d_xbc.data_ptr(),
+                                               d.zxbcdt.data_ptr(), head_sums.data_ptr<float>(), stream),
+                 "scan gradient");
     const Tensor sums = head_sums.sum(0);
     d.weights.A_log = sums[0];
     d.weights.dt_bias = sums[1];
@@ -142,10 +125,10 @@ Gradients run_backward(const MixerShape& shape, const Tensor& zxbcdt, const Tens
 
   const Tensor conv_sums = torch::empty(
       {kernels::conv_backward_blocks(shape), kernels::kMaxConvWidth + 1, channels}, float_options);
-  check(kernels::launch_conv_backward(shape, strided(zxbcdt), floats(w.conv_weight), floats(w.conv_bias),
-                                      d_xbc.data_ptr(), d.zxbcdt.data_ptr(), conv_sums.data_ptr<float>(),
-                                      stream),
-        "convolution gradient");
+  check_launch(kernels::launch_conv_backward(shape, strided(zxbcdt), floats(w.conv_weight),
+                                             floats(w.conv_bias), d_xbc.data_ptr(), d.zxbcdt.data_ptr(),
+                                             conv_sums.data_ptr<float>(), stream),
+               "convolution gradient");
   const Tensor sums = conv_sums.sum(0);  // [taps, channels], then the bias
   d.weights.conv_weight =
       sums.slice(0, kernels::kMaxConvWidth - shape.conv_width, kernels::kMaxConvWidth).t();
@@ -219,8 +202,9 @@ Tensor mixer_core_fused(const Tensor& zxbcdt, const MixerWeights& weights, const
                              sizes, direction);
 
   const torch::NoGradGuard no_grad;
-  MixerShape shape = mixer_shape(zxbcdt, sizes, direction);
-  shape.single_products = at::globalContext().allowTF32CuBLAS();  // as LibTorch's products around it
+  if (zxbcdt.scalar_type() == torch::kFloat32)
+    return mixer_core_infer(zxbcdt, w, sizes, direction, state, state_at);
+  const MixerShape shape = mixer_shape(zxbcdt, sizes, direction);
   const cudaStream_t stream = current_stream(zxbcdt);
   MixerState before;
   if (state != nullptr) before = {vectorizable(state->conv), vectorizable(state->ssm)};

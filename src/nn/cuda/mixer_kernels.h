@@ -31,8 +31,8 @@ struct Strided {
 /// Sizes that all kernels of one call share.
 struct MixerShape {
   Scalar scalar = Scalar::kFloat32;
-  /// float32 only: the scan's products are single ones of TF32, where they else make up float32. Not for
-  /// gradients: that of A_log would be off by 4e-3.
+  /// launch_infer_...() only: the scan's products are single ones of TF32, where they else make up float32.
+  /// Not for gradients: that of A_log would be off by 4e-3.
   bool single_products = false;
   bool reversed = false;  ///< the scan runs from the last element to the first
   int64_t outer = 0;

@@ -156,7 +156,7 @@ cudaError_t launch_scan_forward(const MixerShape& shape, const void* xbc, const 
   const int heads = shape.heads();
   const int groups = static_cast<int>(blocks >= kEnoughBlocks ? 1 : (kEnoughBlocks + blocks - 1) / blocks);
   const int per_block = groups >= heads ? 1 : (heads + groups - 1) / groups;
-  return with_products(shape, [&](auto scalar) {
+  return with_scalar(shape.scalar, [&](auto scalar) {
     using T = decltype(scalar);
     return with_sizes(shape.state, shape.head_dim, [&](auto n, auto p) {
       constexpr int N = decltype(n)::value, P = decltype(p)::value;

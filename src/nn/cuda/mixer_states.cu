@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(P * 2) states_kernel(StatesArguments<T> a) {
 cudaError_t launch_scan_states(const MixerShape& shape, const void* xbc, const void* d_y, const float* dt,
                                const float* A_log, const float* initial, int length, void* states,
                                float* final_state, cudaStream_t stream) {
-  return with_products(shape, [&](auto scalar) {
+  return with_scalar(shape.scalar, [&](auto scalar) {
     using T = decltype(scalar);
     return with_sizes(shape.state, shape.head_dim, [&](auto n, auto p) {
       constexpr int N = decltype(n)::value, P = decltype(p)::value;

@@ -8,7 +8,8 @@
 // so two neighbouring accumulators are an A fragment without moving data between lanes. float32 uses the same
 // spread: there are two m16n8k8 products of TF32 whose k runs in the order 0 2 4 6 1 3 5 7, the same for A
 // and B. TF32 keeps 11 bits; each factor is split in two, and three products make up what float32 would give.
-// Where that is more than is asked for, the type Tf32 has one product.
+// Where that is more than is asked for, the type Tf32 has one product, of factors rounded by as_factor() once
+// and for all.
 #pragma once
 
 #include "nn/cuda/device.cuh"
@@ -144,12 +145,6 @@ __device__ inline void load_matrices(uint32_t (&r)[4], const void* row) {
   }
 }
 
-__device__ inline uint32_t to_tf32(float x) {
-  uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
-  return bits;
-}
-
 __device__ inline void mma_tf32(Tile& d, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
@@ -177,6 +172,17 @@ __device__ inline void mma_16bit(Tile& d, const uint32_t (&a)[4], const uint32_t
 
 #endif
 
+/// Rounds to the 11 bits of TF32. (The instruction for that takes three; it looks after infinity and NaN
+/// besides.)
+__device__ inline uint32_t to_tf32(float x) { return (__float_as_uint(x) + 0x1000u) & ~0x1fffu; }
+
+/// A factor of products in float32 (T: float) or TF32 (T: Tf32), where the multiplication itself ignores the
+/// last 13 bits: half of what they can hold, added once, makes it round to nearest.
+template <typename T>
+__device__ inline float as_factor(float x) {
+  return std::is_same_v<T, Tf32> ? __uint_as_float(__float_as_uint(x) + 0x1000u) : x;
+}
+
 /// d += A B
 template <typename T>
 __device__ inline void multiply_add(Tile& d, const FragmentA<T>& a, const FragmentB<T>& b) {
@@ -189,16 +195,23 @@ __device__ inline void multiply_add(Tile& d, const FragmentA<T>& a, const Fragme
       const float* vb = b.r + 2 * half;
       const float fa[4] = {va[0], va[2], va[1], va[3]}, fb[2] = {vb[0], vb[1]};
       uint32_t a_high[4], b_high[2];
+      if constexpr (std::is_same_v<T, Tf32>) {
 #pragma unroll
-      for (int i = 0; i < 4; ++i) a_high[i] = to_tf32(fa[i]);
+        for (int i = 0; i < 4; ++i) a_high[i] = __float_as_uint(fa[i]);
 #pragma unroll
-      for (int i = 0; i < 2; ++i) b_high[i] = to_tf32(fb[i]);
-      if constexpr (std::is_same_v<T, float>) {
+        for (int i = 0; i < 2; ++i) b_high[i] = __float_as_uint(fb[i]);
+      } else {
         uint32_t a_low[4], b_low[2];
 #pragma unroll
-        for (int i = 0; i < 4; ++i) a_low[i] = to_tf32(fa[i] - __uint_as_float(a_high[i]));
+        for (int i = 0; i < 4; ++i) {
+          a_high[i] = to_tf32(fa[i]);
+          a_low[i] = __float_as_uint(fa[i] - __uint_as_float(a_high[i]));
+        }
 #pragma unroll
-        for (int i = 0; i < 2; ++i) b_low[i] = to_tf32(fb[i] - __uint_as_float(b_high[i]));
+        for (int i = 0; i < 2; ++i) {
+          b_high[i] = to_tf32(fb[i]);
+          b_low[i] = __float_as_uint(fb[i] - __uint_as_float(b_high[i]));
+        }
         mma_tf32(d, a_low, b_high);
         mma_tf32(d, a_high, b_low);
       }

@@ -86,11 +86,4 @@ cudaError_t with_sizes(int state, int head_dim, Body body) {
   }
 }
 
-/// Calls body(T{}) with the type whose products the call wants.
-template <typename Body>
-cudaError_t with_products(const MixerShape& shape, Body body) {
-  return shape.scalar == Scalar::kFloat32 && shape.single_products ? body(Tf32{})
-                                                                   : with_scalar(shape.scalar, body);
-}
-
 }  // namespace bsm::kernels
