@@ -25,7 +25,6 @@ struct SinkState {
   GstSegment segment;
   GstAudioInfo info;
   bool have_caps = false;
-  bool eos = false;
   bool warned_reverse = false;
   GstClockTime anchor_pts = GST_CLOCK_TIME_NONE;    ///< where the timeline began
   guint64 frames = 0;                               ///< since then
@@ -39,7 +38,7 @@ struct SinkState {
   SinkState& operator=(const SinkState&) = delete;
   /// The next samples start a timeline.
   void mark_discont();
-  /// Forgets segment and EOS (flush).
+  /// Forgets the segment (flush).
   void reset();
   /// Forgets everything, takes the thresholds from the settings.
   void start(const Settings& settings);

@@ -63,7 +63,6 @@ void SinkState::mark_discont() {
 
 void SinkState::reset() {
   gst_segment_init(&segment, GST_FORMAT_UNDEFINED);
-  eos = false;
   mark_discont();
 }
 
@@ -96,7 +95,6 @@ GstFlowReturn sink_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer) {
                       ("Audio came without a TIME segment. Put a parser or decodebin in front."), (NULL));
     return GST_FLOW_ERROR;
   }
-  if (in.eos) return GST_FLOW_EOS;
   if (const GstFlowReturn flow = downstream_flow(&p, session.get()); flow != GST_FLOW_OK) return flow;
 
   const int bytes_per_frame = GST_AUDIO_INFO_BPF(&in.info);

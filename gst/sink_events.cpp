@@ -75,15 +75,13 @@ bool handle_segment(GstObject* element, Session* session, SinkState* in, EventPt
         element, STREAM, NOT_IMPLEMENTED,
         ("Backward playback is not separated: the voice is silent, the instrumental is the input."), (NULL));
   const bool continues =
-      in->segment.format == GST_FORMAT_TIME && !in->eos && differs_in_position_only(in->segment, *segment);
+      in->segment.format == GST_FORMAT_TIME && differs_in_position_only(in->segment, *segment);
   in->segment = *segment;
-  in->eos = false;
   if (continues) return enqueue(session, std::move(event));
   return enqueue_drained(session, in, std::move(event));
 }
 
 bool handle_eos(GstObject* element, Priv* p, Session* session, EventPtr event) {
-  p->in.eos = true;
   session->eos_received = true;
   const bool queued = enqueue_drained(session, &p->in, std::move(event));
   // No buffer follows that could return this to upstream.
@@ -145,7 +143,6 @@ gboolean sink_event(GstPad* pad, GstObject* parent, GstEvent* raw) {
   if (!session) return FALSE;
   switch (GST_EVENT_TYPE(raw)) {
     case GST_EVENT_STREAM_START:
-      in.eos = false;
       session->eos_received = false;
       return enqueue_drained(session.get(), &in, std::move(event));
     case GST_EVENT_CAPS:

@@ -161,6 +161,19 @@ TEST_F(Events, LongOrUnknownGapEndsTheSignal) {
   }
 }
 
+// A gap that begins elsewhere than the samples end is no silence to fill in.
+TEST_F(Events, GapElsewhereEndsTheSignal) {
+  Stage stage;
+  stage.start();
+  ASSERT_EQ(stage.push_noise(30000), GST_FLOW_OK);
+  ASSERT_TRUE(stage.send(gst_event_new_gap(3 * GST_SECOND, GST_SECOND)));
+  ASSERT_EQ(stage.push_at(noise(2 * 1000), 4 * GST_SECOND), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(stage.vocals().order(), "stream-start caps segment buffer gap buffer eos");
+  EXPECT_EQ(stage.vocals().frames(), 31000);
+  EXPECT_EQ(stage.vocals().buffers().back().pts, 4 * GST_SECOND);
+}
+
 TEST_F(Events, GapBeforeAnyDataIsForwarded) {
   Stage stage;
   stage.start();
@@ -325,6 +338,22 @@ TEST_F(Events, DrainQuerySucceedsAndAllocationIsNotForwarded) {
   query = gst_query_new_allocation(caps.get(), TRUE);
   EXPECT_FALSE(gst_pad_peer_query(stage.harness()->srcpad, query));
   gst_query_unref(query);
+}
+
+// Upstream is offered what the sinks of both pads take.
+TEST_F(Events, CapsAreThoseThatBothPadsCanPass) {
+  const Owned<GstElement> pipeline(
+      gst_parse_launch("bsmamba2sep name=s s.vocals ! audio/x-raw,channels=1 ! fakesink"
+                       " s.instrumental ! audio/x-raw ! fakesink",
+                       nullptr));
+  const std::unique_ptr<GstElement, decltype(&gst_object_unref)> element(
+      gst_bin_get_by_name(GST_BIN(pipeline.get()), "s"), gst_object_unref);
+  GstPad* sink = gst_element_get_static_pad(element.get(), "sink");
+  const Owned<GstCaps> caps(gst_pad_query_caps(sink, nullptr));
+  gint channels = 0;
+  EXPECT_TRUE(gst_structure_get_int(gst_caps_get_structure(caps.get(), 0), "channels", &channels));
+  EXPECT_EQ(channels, 1);
+  gst_object_unref(sink);
 }
 
 TEST_F(Events, CapsWithoutChannelMaskAreAccepted) {

@@ -64,6 +64,8 @@ BsmStatus model_open(const BsmModelOptions* options, BsmProgressFunc progress, v
   ++c.model_opens;
   c.inferences = 0;
   c.share = options->share;
+  c.threads = options->threads;
+  c.precision = options->precision;
   c.gpu_model = options->gpu_model_file != nullptr;
   if (c.block_open) wait_while(c.block_open);
   const int steps = c.load_ms;
@@ -120,6 +122,7 @@ BsmStatus stream_open(BsmModel* model, const BsmStreamOptions* options, BsmStrea
                       int64_t* warm_up_ns, BsmError* error) {
   Control& c = control();
   ++c.stream_opens;
+  c.streaming_mode = options->mode;
   if (c.block_stream_open) wait_while(c.block_stream_open);
   if (c.stream_open_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(c.stream_open_ms));
   const bool on_gpu = model->device != "cpu";

@@ -48,9 +48,12 @@ struct Control {
   // What happened.
   std::atomic<int> open_models{0}, open_streams{0}, model_opens{0}, stream_opens{0}, resets{0}, finishes{0};
   std::atomic<int> inferences{0};
-  std::atomic<int> blocked{0};         ///< calls that are waiting in a block_...
-  std::atomic<int> share{-1};          ///< of the last model_open
-  std::atomic<bool> gpu_model{false};  ///< whether it named a file for GPUs
+  std::atomic<int> blocked{0};       ///< calls that are waiting in a block_...
+  std::atomic<int> share{-1};        ///< of the last model_open
+  std::atomic<uint32_t> threads{0};  ///< the same
+  std::atomic<BsmPrecision> precision{BSM_PRECISION_AUTO};
+  std::atomic<BsmStreamingMode> streaming_mode{BSM_STREAMING_CARRY};  ///< of the last stream_open
+  std::atomic<bool> gpu_model{false};                                 ///< whether it named a file for GPUs
   std::atomic<int64_t> hop_samples{0}, lookahead_samples{0}, context_samples{0};
   std::atomic<int> channels{0};
 
@@ -71,6 +74,9 @@ struct Control {
     stems = 1;
     voice = 0;
     share = -1;
+    threads = 0;
+    precision = BSM_PRECISION_AUTO;
+    streaming_mode = BSM_STREAMING_CARRY;
     gpu_model = false;
     sample_rate_hz = 44100;
     model_opens = stream_opens = resets = finishes = inferences = 0;

@@ -175,6 +175,19 @@ TEST_F(Flow, ErrorOfOnePadGoesUpstream) {
   EXPECT_EQ(push_until_refused(&stage), GST_FLOW_ERROR);
 }
 
+// Upstream has pushed its last buffer before the pad said so.
+TEST_F(Flow, ErrorBeforeEosIsReported) {
+  Stage stage({{"latency", "200000000"}});
+  refuse_on(stage.element(), "instrumental", GST_FLOW_ERROR);
+  stage.start();
+  ASSERT_TRUE(stage.wait_loaded());
+  if (stage.push_noise(12000) != GST_FLOW_OK) return;  // it has room in the ring, but upstream knows already
+  ASSERT_TRUE(stage.vocals().wait_frames(1));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  stage.send(gst_event_new_eos());
+  EXPECT_EQ(parse_error(stage.message(GST_MESSAGE_ERROR).get()).domain, GST_STREAM_ERROR);
+}
+
 TEST_F(Flow, EosOfOnePadDoesNotStopTheOther) {
   Stage stage({{"latency", "200000000"}});
   refuse_on(stage.element(), "vocals", GST_FLOW_EOS);

@@ -137,13 +137,14 @@ TEST_F(FlushSeek, BackwardPlaybackIsNotSeparated) {
     expected.insert(expected.end(), block.begin(), block.end());
     ASSERT_EQ(stage.push_at(block, ns(i * 4410), GST_BUFFER_FLAG_DISCONT), GST_FLOW_OK);
   }
+  ASSERT_TRUE(stage.send_segment(0, -2.0, 10 * GST_SECOND));
   ASSERT_TRUE(stage.finish());
   EXPECT_EQ(stage.instrumental().samples(), expected);
   EXPECT_EQ(stage.vocals().samples(), std::vector<float>(expected.size(), 0.0F));
   EXPECT_EQ(stage.vocals().buffers().front().pts, ns(5 * 4410));
   EXPECT_EQ(stage.vocals().buffers().back().pts, ns(4410));
   EXPECT_TRUE(stage.message(GST_MESSAGE_WARNING, std::chrono::milliseconds(0)));
-  EXPECT_FALSE(stage.message(GST_MESSAGE_WARNING, std::chrono::milliseconds(0)));
+  EXPECT_FALSE(stage.message(GST_MESSAGE_WARNING, std::chrono::milliseconds(0))) << "one is enough";
   EXPECT_EQ(engine().inferences, 0);
 }
 

@@ -122,6 +122,15 @@ TEST_F(Properties, LocaleOfTheHostDoesNotMatter) {
   setlocale(LC_ALL, "C");
 }
 
+TEST_F(Properties, WhatTheEngineShouldDoReachesIt) {
+  Stage stage({{"threads", "3"}, {"precision", "bf16"}, {"streaming-mode", "rolling"}});
+  stage.start();
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().threads, 3U);
+  EXPECT_EQ(engine().precision, BSM_PRECISION_BF16);
+  EXPECT_EQ(engine().streaming_mode, BSM_STREAMING_ROLLING);
+}
+
 TEST_F(Properties, ShareModelReachesTheEngine) {
   for (const char* share : {"true", "false"}) {
     Stage stage({{"share-model", share}});

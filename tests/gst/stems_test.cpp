@@ -57,7 +57,14 @@ TEST_F(Stems, EachPadCarriesItsStem) {
 }
 
 TEST_F(Stems, NamesAreAPropertyOnceTheModelIsLoaded) {
+  engine().block_open = true;
   Stage stage;
+  std::atomic<int> notified = 0;
+  const gulong id = g_signal_connect(
+      stage.element(), "notify::stem-names",
+      G_CALLBACK(+[](GObject*, GParamSpec*, gpointer n) { ++*static_cast<std::atomic<int>*>(n); }),
+      &notified);
+  engine().block_open = false;
   ASSERT_TRUE(eventually([&] {
     GValue names = G_VALUE_INIT;
     g_value_init(&names, GST_TYPE_ARRAY);
@@ -68,6 +75,8 @@ TEST_F(Stems, NamesAreAPropertyOnceTheModelIsLoaded) {
     g_value_unset(&names);
     return all == "vocals drums bass guitar ";
   }));
+  EXPECT_TRUE(eventually([&] { return notified == 1; }));
+  g_signal_handler_disconnect(stage.element(), id);
 }
 
 TEST_F(Stems, RequestedWhilePlayingStartsWithTheStreamsEvents) {
