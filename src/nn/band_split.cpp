@@ -27,6 +27,9 @@ bool inference_in(const auto& operators) {
   return operators && !at::GradMode::is_enabled() && mixer_backend() == MixerBackend::kAuto;
 }
 
+/// The factors of a norm of the root mean square, for a vector divided by its length.
+Tensor scaled_gamma(const Tensor& gamma) { return gamma * std::sqrt(static_cast<double>(gamma.size(0))); }
+
 /// The bands of a run, one by one.
 void append_bands(const BandGroup& run, std::vector<BandLinear>& bands) {
   for (int64_t k = 0; k < run.weight.size(0); ++k) bands.push_back({run.weight[k], run.bias[k][0]});
@@ -135,7 +138,7 @@ MaskEstimator::Stacked MaskEstimator::stack(torch::Dtype dtype, const Tensor& fi
     for (int64_t k = first; k < first + count; ++k) list.push_back(linears[k]->bias);
     return torch::stack(list).unsqueeze(1).to(dtype);
   };
-  const Tensor gamma = final_gamma * std::sqrt(static_cast<double>(final_gamma.size(0)));
+  const Tensor gamma = scaled_gamma(final_gamma);
   const int64_t K = static_cast<int64_t>(hidden_.size());
   Stacked stacked;
   stacked.hidden = {(weights(hidden_, 0, K) * gamma.unsqueeze(1)).to(dtype), biases(hidden_, 0, K)};
@@ -164,14 +167,17 @@ Tensor MaskEstimator::forward(const Tensor& x, const Tensor& final_gamma, torch:
 void MaskEstimator::prepare_inference(torch::Dtype dtype, const Tensor& final_gamma) {
   torch::NoGradGuard no_grad;
   discard_prepared();
-  Stacked stacked = stack(torch::kFloat32, final_gamma);
-  if (takes_cpu_operators(stacked.hidden.weight, dtype)) {
+  if (takes_cpu_operators(hidden_[0]->weight, dtype)) {
+    const Tensor gamma = scaled_gamma(final_gamma).unsqueeze(1);
     std::vector<BandLinear> hidden, out;
-    append_bands(stacked.hidden, hidden);
-    for (const BandGroup& run : stacked.out) append_bands(run, out);
-    prepared_cpu_ = std::make_unique<BandMasksCpu>(hidden, out);
+    for (size_t k = 0; k < hidden_.size(); ++k) {
+      hidden.push_back({hidden_[k]->weight.t() * gamma, hidden_[k]->bias});
+      out.push_back({out_[k]->weight.t(), out_[k]->bias});
+    }
+    prepared_cpu_ = std::make_unique<BandMasksCpu>(std::move(hidden), std::move(out));
     return;
   }
+  Stacked stacked = stack(torch::kFloat32, final_gamma);
   if (mixer_backend() == MixerBackend::kAuto)
     prepared_cuda_ = prepare_band_masks_cuda(stacked.hidden, stacked.out, dtype);
   if (prepared_cuda_) return;

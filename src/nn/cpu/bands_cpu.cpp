@@ -84,7 +84,7 @@ struct BandMasksCpu::Impl {
   std::vector<Tensor> memory;  // what `bands` points into
 };
 
-BandMasksCpu::BandMasksCpu(const std::vector<BandLinear>& hidden, const std::vector<BandLinear>& out)
+BandMasksCpu::BandMasksCpu(std::vector<BandLinear> hidden, std::vector<BandLinear> out)
     : impl_(std::make_unique<Impl>()) {
   Impl& m = *impl_;
   const auto keep = [&](const Tensor& tensor) {
@@ -105,6 +105,7 @@ BandMasksCpu::BandMasksCpu(const std::vector<BandLinear>& hidden, const std::vec
     band.hidden_bias = keep(pad(hidden[k].bias, band.padded_hidden));
     band.out_weight = keep(packed_square(halves(out[k].weight), m.kernels));
     band.out_bias = keep(halves(out[k].bias));
+    hidden[k] = out[k] = {};
     m.bands.push_back(band);
     m.first_value.push_back(m.frame_size);
     m.frame_size += width;

@@ -31,7 +31,8 @@ class BandFeaturesCpu {
 class BandMasksCpu {
  public:
   /// @param hidden per band [D, hidden], the factors of the norm multiplied in  @param out [hidden, 2 width]
-  BandMasksCpu(const std::vector<BandLinear>& hidden, const std::vector<BandLinear>& out);
+  /// Each band is let go once it is packed, so that large heads do not stand twice in memory.
+  BandMasksCpu(std::vector<BandLinear> hidden, std::vector<BandLinear> out);
   ~BandMasksCpu();
   /// @param x [B, T, K, D] float32: the stream before its norm; any strides but the last
   /// @return [B, T, F] float32, contiguous
