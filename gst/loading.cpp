@@ -135,10 +135,15 @@ void Worker::open_stream(int channels) {
       timing.warm_up_ns = separation_.open(session_.api, model_, options);
     }
   } catch (const EngineError& error) {
-    progress(session_, session_.stopped() ? GST_PROGRESS_TYPE_CANCELED : GST_PROGRESS_TYPE_ERROR, kWarmUpCode,
-             error.message);
     load_failed_ = true;
-    fail(error, "preparing the model for the stream", true);
+    if (!session_.stopped()) {
+      progress(session_, GST_PROGRESS_TYPE_ERROR, kWarmUpCode, error.message);
+      fail(error, "preparing the model for the stream", true);
+      return;
+    }
+  }
+  if (session_.stopped()) {
+    progress(session_, GST_PROGRESS_TYPE_CANCELED, kWarmUpCode, "Warming up was cancelled");
     return;
   }
   const BsmStreamInfo& stream = separation_.info();

@@ -80,7 +80,7 @@ class Worker {
   GstClockTime pts_of(int64_t frame) const;
 
   /// The engine takes samples now.
-  bool separating() const { return separation_.is_open() && !failed_ && anchor_ && !anchor_->reverse; }
+  bool separating() const { return separation_.is_open() && !failed_ && anchor_; }
 
   Session& session_;
   EngineModel model_;

@@ -21,6 +21,14 @@ class Overload : public ElementTest {
     EXPECT_TRUE(gst_structure_get_uint64(stats, field, &value)) << field;
     return value;
   }
+  static bool said_to_be_live(Stage* stage) {
+    GstStructure* stats = nullptr;
+    g_object_get(stage->element(), "stats", &stats, nullptr);
+    const Owned<GstStructure> owned(stats);
+    gboolean live = FALSE;
+    EXPECT_TRUE(gst_structure_get_boolean(stats, "live", &live));
+    return live;
+  }
 };
 
 struct Policy {
@@ -59,6 +67,7 @@ TEST_P(OverloadPolicies, DoWhatTheyAreCalled) {
     ASSERT_LT(std::abs(vocals[i] - vocals[i - 1]), 0.25F / 441 * 1.01F);
 
   const bool overloaded = expected.bypasses || expected.drops;
+  EXPECT_EQ(said_to_be_live(&stage), std::string("live") == expected.mode);
   int qos = 0;
   guint64 processed = 0, dropped = 0, told_ns = 0;
   while (const auto message = stage.message(GST_MESSAGE_QOS, std::chrono::milliseconds(0))) {
@@ -115,6 +124,7 @@ TEST_F(Overload, UpstreamThatIsLiveCounts) {
   gst_harness_set_live(stage.harness(), TRUE);
   play(&stage);
   EXPECT_GT(stat(&stage, "bypassed"), 0U);
+  EXPECT_TRUE(said_to_be_live(&stage));
 }
 
 TEST_F(Overload, OneSlowInferenceIsNoOverload) {

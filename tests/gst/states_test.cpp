@@ -85,6 +85,27 @@ TEST_F(States, NullCancelsLoading) {
 }
 
 // The load that does not listen and the inference that cannot be interrupted end later, by themselves.
+TEST_F(States, ReadyCancelsWarmingUp) {
+  engine().block_stream_open = true;
+  Stage stage;
+  stage.start();
+  ASSERT_TRUE(eventually([] { return engine().blocked > 0; }));
+  gst_element_set_state(stage.element(), GST_STATE_READY);
+  engine().block_stream_open = false;
+  GstProgressType last = GST_PROGRESS_TYPE_ERROR;
+  ASSERT_TRUE(eventually([&] {
+    while (const auto message = stage.message(GST_MESSAGE_PROGRESS, std::chrono::milliseconds(0))) {
+      gchar* code = nullptr;
+      gst_message_parse_progress(message.get(), &last, &code, nullptr);
+      const bool warm_up = g_str_equal(code, "warm-up");
+      g_free(code);
+      if (warm_up && last != GST_PROGRESS_TYPE_START) return true;
+    }
+    return false;
+  }));
+  EXPECT_EQ(last, GST_PROGRESS_TYPE_CANCELED);
+}
+
 TEST_F(States, NullDoesNotWaitForTheEngine) {
   for (const bool loading : {true, false}) {
     engine().restore();

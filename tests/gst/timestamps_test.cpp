@@ -80,6 +80,23 @@ TEST_F(Timestamps, JumpWithoutDiscontIsFollowedAfterASecond) {
   EXPECT_EQ(last.pts + last.duration, ns(30 * kBlock) + jump);
 }
 
+TEST_F(Timestamps, HowFarAndHowLongTheyMayStrayAreProperties) {
+  Stage stage({{"discont-threshold", "100000000"}, {"discont-wait", "0"}});
+  stage.start();
+  for (int i = 0; i < 10; ++i)
+    ASSERT_EQ(stage.push_at(block(), ns(i * kBlock) + (i % 2) * 90 * GST_MSECOND), GST_FLOW_OK);
+  const GstClockTime jump = 2 * GST_SECOND;
+  for (int i = 10; i < 12; ++i) ASSERT_EQ(stage.push_at(block(), ns(i * kBlock) + jump), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+  EXPECT_EQ(engine().finishes, 2) << "90 ms are tolerated, and two seconds followed at once";
+  int64_t frames = 0;
+  for (const Entry& e : stage.vocals().buffers()) {
+    EXPECT_EQ(e.pts, ns(frames) + (frames < 10 * kBlock ? 0 : jump));
+    frames += e.frames;
+  }
+  EXPECT_EQ(frames, 12 * kBlock);
+}
+
 struct Drift {
   double ppm;
   int hours;

@@ -50,6 +50,31 @@ TEST_F(VocalRemover, LevelIsHowMuchOfTheVoiceGoes) {
   }
 }
 
+TEST_F(VocalRemover, BypassLeavesTheSoundAsItIs) {
+  const Owned<GstElement> remover(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("vocalremover", nullptr))));
+  g_object_set(remover.get(), "bypass", TRUE, nullptr);
+  gboolean bypass = FALSE;
+  g_object_get(remover.get(), "bypass", &bypass, nullptr);
+  EXPECT_TRUE(bypass);
+  const Owned<GstHarness> h(gst_harness_new_with_element(remover.get(), "sink", "src"));
+  gst_harness_set_live(h.get(), FALSE);
+  gst_harness_set_src_caps_str(
+      h.get(), "audio/x-raw,format=" GST_AUDIO_NE(F32) ",rate=44100,layout=interleaved,channels=2");
+  const std::vector<float> input = noise(2 * 44100);
+  ASSERT_EQ(gst_harness_push(h.get(), make_buffer(input, 2, 0)), GST_FLOW_OK);
+  ASSERT_TRUE(gst_harness_push_event(h.get(), gst_event_new_eos()));
+  size_t done = 0;
+  while (done < input.size()) {
+    GstBuffer* buffer = gst_harness_pull(h.get());
+    ASSERT_TRUE(buffer);
+    EXPECT_EQ(gst_buffer_memcmp(buffer, 0, &input[done], gst_buffer_get_size(buffer)), 0);
+    done += gst_buffer_get_size(buffer) / sizeof(float);
+    gst_buffer_unref(buffer);
+  }
+  EXPECT_EQ(engine().inferences, 0);
+}
+
 TEST_F(VocalRemover, TakesAndGivesAnyFormat) {
   for (const char* caps :
        {"audio/x-raw,format=S16LE,rate=48000,channels=2", "audio/x-raw,format=S24LE,rate=8000,channels=1",
