@@ -9,8 +9,10 @@
 
 #include "bench_pair.h"
 #include "mixer_cases.h"
+#include "nn/cuda/launch_arguments.h"
 #include "nn/cuda/mixer_cuda.h"
 #include "nn/cuda/mixer_fused.h"
+#include "nn/cuda/mixer_infer_kernels.h"
 
 namespace {
 
@@ -131,12 +133,40 @@ void time_kernels(const MixerCase& c, torch::Dtype dtype) {
   });
 }
 
+/// Those of the float32 core at inference, for rows that are aligned (others are copied first).
+void time_infer_kernels(const MixerCase& c) {
+  const Tensor in = testing::make_input(c, kGpu, torch::kFloat32);
+  const MixerWeights w = testing::make_weights(c.sizes, kGpu);
+  kernels::MixerShape s = mixer_shape(in, c.sizes, c.direction);
+  s.single_products = true;
+  const kernels::Strided zxbcdt = strided(in);
+  const cudaStream_t stream = current_stream(in);
+  const int64_t chunks = s.sequences() * kernels::InferChunks{s.length, 0}.count();
+  const Tensor common = torch::empty({chunks, kernels::infer_common_floats(s)}, in.options());
+  const Tensor decays = torch::empty({chunks, s.heads(), 2 * kernels::kInferChunk}, in.options());
+  const Tensor u = torch::empty({s.tokens(), s.d_inner}, in.options());
+  const kernels::InferBuffers buffers{common.data_ptr<float>(), decays.data_ptr<float>()};
+  const kernels::InferWeights weights{floats(w.conv_weight), floats(w.conv_bias), floats(w.dt_bias),
+                                      floats(w.A_log), floats(w.D)};
+  const auto show = [&](const char* kernel, auto launch) {
+    check_launch(launch(), kernel);
+    std::printf("    %-16s %8.3f ms\n", kernel, time_ms(launch));
+  };
+  show("chunks", [&] { return kernels::launch_infer_chunks(s, zxbcdt, weights, {}, buffers, stream); });
+  show("scan", [&] {
+    return kernels::launch_infer_scan(s, zxbcdt, weights, buffers, {}, u.data_ptr<float>(), stream);
+  });
+  show("norm",
+       [&] { return kernels::launch_infer_norm(s, floats(w.norm_weight), u.data_ptr<float>(), stream); });
+}
+
 void run(const char* name, const MixerCase& c) {
   for (const auto dtype : {torch::kBFloat16, torch::kFloat32}) {
     std::printf("%s %s %s\n", name, torch::toString(dtype), testing::describe(c).c_str());
     time_core("plain", c, dtype, mixer_core_plain);
     time_core("fused", c, dtype, mixer_core_cuda);
     if (dtype == torch::kBFloat16) time_kernels(c, dtype);
+    if (dtype == torch::kFloat32 && c.sizes.in_proj_width() % 4 == 0) time_infer_kernels(c);
   }
 }
 

@@ -95,6 +95,7 @@ inline uint32_t __float_as_uint(float value) {
 
 inline float __expf(float x) { return std::exp(x); }
 inline float exp2_approximate(float x) { return std::exp2(x); }
+inline unsigned fresh(unsigned x) { return x; }
 inline float reciprocal_approximate(float x) { return 1.0f / x; }
 inline float tanh_approximate(float x) { return std::tanh(x); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }

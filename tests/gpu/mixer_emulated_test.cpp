@@ -66,25 +66,36 @@ TEST_P(MixerEmulated, InferenceInTf32) {
 INSTANTIATE_TEST_SUITE_P(Shapes, MixerEmulated, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return std::to_string(info.index); });
 
-TEST(MixerEmulatedState, ContinuesAndIsTakenInTheMiddle) {
+struct StateCase {
+  torch::Dtype dtype;
+  bool tf32;
+  double limit;
+};
+class MixerEmulatedState : public ::testing::TestWithParam<StateCase> {};
+
+TEST_P(MixerEmulatedState, ContinuesAndIsTakenInTheMiddle) {
   const torch::NoGradGuard no_grad;
   torch::manual_seed(3);
-  const MixerCase c{1, 100, 2, {64, 32, 32, 4}, Direction::kForward, 1, 0};
+  const MixerCase c{1, 100, 2, {96, 32, 32, 4}, Direction::kForward, 1, 0};
   const MixerWeights weights = testing::make_weights(c.sizes, torch::kCPU);
-  for (const auto dtype : {torch::kFloat32, torch::kFloat16}) {
-    MixerState fused, plain;
-    const double limit = dtype == torch::kFloat32 ? 1e-5 : 5e-3;
-    for (const int64_t at : {2, 70, 100, 0}) {
-      const Tensor in = testing::make_input(c, torch::kCPU, dtype);
-      const Tensor out = mixer_core_fused(in, weights, c.sizes, c.direction, &fused, at);
-      const Tensor expected =
-          mixer_core_plain(in.to(torch::kFloat32), weights, c.sizes, c.direction, &plain, at);
-      EXPECT_LT(testing::relative_error(out, expected), limit) << at;
-      EXPECT_LT(testing::relative_error(fused.ssm, plain.ssm), limit) << at;
-      EXPECT_LT(testing::relative_error(fused.conv, plain.conv), limit) << at;
-    }
+  MixerState fused, plain;
+  for (const int64_t at : {2, 70, 100, 1, 0}) {
+    const Tensor in = testing::make_input(c, torch::kCPU, GetParam().dtype);
+    at::globalContext().setAllowTF32CuBLAS(GetParam().tf32);
+    const Tensor out = mixer_core_fused(in, weights, c.sizes, c.direction, &fused, at);
+    at::globalContext().setAllowTF32CuBLAS(false);
+    const Tensor expected =
+        mixer_core_plain(in.to(torch::kFloat32), weights, c.sizes, c.direction, &plain, at);
+    EXPECT_LT(testing::relative_error(out, expected), GetParam().limit) << at;
+    EXPECT_LT(testing::relative_error(fused.ssm, plain.ssm), GetParam().limit) << at;
+    EXPECT_LT(testing::relative_error(fused.conv, plain.conv), GetParam().limit) << at;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, MixerEmulatedState,
+                         ::testing::Values(StateCase{torch::kFloat32, false, 1e-5},
+                                           StateCase{torch::kFloat32, true, 1e-3},
+                                           StateCase{torch::kFloat16, false, 5e-3}));
 
 // The largest sizes; heads are copied ahead where shared memory allows, and one at a time where it does not.
 TEST(MixerEmulatedSharedMemory, LargeAndSmall) {
@@ -100,7 +111,7 @@ TEST(MixerEmulatedSharedMemory, LargeAndSmall) {
   emulator::shared_bytes_limit = 227 * 1024;
 }
 
-TEST(MixerEmulatedState, SecondDerivativesAreRefused) {
+TEST(MixerEmulatedGradient, SecondDerivativesAreRefused) {
   torch::manual_seed(4);
   const MixerCase c{1, 2, 1, {32, 16, 32, 4}};
   const Tensor in = testing::make_input(c, torch::kCPU, torch::kFloat32).requires_grad_();

@@ -161,6 +161,13 @@ __device__ inline float tanh_approximate(float x) {
   return y;
 }
 
+/// A copy that the compiler takes for another number: what is made of it in a loop isn't kept in registers
+/// from one round to the next.
+__device__ inline unsigned fresh(unsigned x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 /// Shared memory that a block may have on the current device.
 inline cudaError_t shared_bytes_available(size_t& bytes) {
   int device = 0, value = 0;

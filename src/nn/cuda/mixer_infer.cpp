@@ -65,7 +65,8 @@ Tensor mixer_core_infer(const Tensor& zxbcdt, const MixerWeights& w, const Mixer
   check_launch(kernels::launch_infer_chunks(shape, in, weights, carried, buffers, stream), "chunk");
   check_launch(kernels::launch_infer_scan(shape, in, weights, buffers, carried, u.data_ptr<float>(), stream),
                "scan");
-  check_launch(kernels::launch_infer_norm(shape, floats(w.norm_weight), u.data_ptr<float>(), stream), "norm");
+  const Tensor norm_weight = vectorizable(w.norm_weight);
+  check_launch(kernels::launch_infer_norm(shape, floats(norm_weight), u.data_ptr<float>(), stream), "norm");
   return u;
 }
 

@@ -69,6 +69,7 @@ cudaError_t launch_infer_scan(const MixerShape& shape, const Strided& zxbcdt, co
                               cudaStream_t stream);
 
 /// u <- RMSNorm(u) norm_weight, in place.
+/// @param norm_weight 16-byte aligned
 cudaError_t launch_infer_norm(const MixerShape& shape, const float* norm_weight, float* u,
                               cudaStream_t stream);
 

@@ -62,12 +62,12 @@ class HeadScan {
         own_(shared.heads[static_cast<int>(threadIdx.x) / kThreads]),
         sequence_(sequence),
         head_(head),
-        thread_(static_cast<int>(threadIdx.x) % kThreads),
+
         in_(a.in + a.rows.sequence(sequence) + a.rows.element(0) + head * P),
         u_(a.u + a.u_rows.sequence(sequence) + a.u_rows.element(0) + head * P + first_p()) {}
 
   __device__ void load_taps() {
-    for (int i = thread_; i < (kMaxConvWidth + 1) * P; i += kThreads) {
+    for (int i = thread(); i < (kMaxConvWidth + 1) * P; i += kThreads) {
       const int k = i / P, channel = head_ * P + i % P;
       own_.taps[k][i % P] = k < kMaxConvWidth ? tap_of(a_.weights.conv_weight, a_.width, channel, k)
                                               : a_.weights.conv_bias[channel];
@@ -77,24 +77,26 @@ class HeadScan {
   __device__ void load_state() {
     if (a_.state.ssm_in == nullptr) return;
     const float* from = a_.state.ssm_in + state_offset();
-    for_each_pair(h_, [&](int half, int n, float& v0, float& v1) {
-      const float2 pair = load_pair(from + half * N + n - tile_column());
-      v0 = pair.x;
-      v1 = pair.y;
-    });
+#pragma unroll
+    for (int i = 0; i < N / 4; ++i) {
+      const float2 pair = load_pair(from + i % 2 * N + i / 2 * 8);
+      h_[i / 2].r[2 * (i % 2)] = pair.x;
+      h_[i / 2].r[2 * (i % 2) + 1] = pair.y;
+    }
   }
 
   __device__ void store_state() {
     float* to = a_.state.ssm_out + state_offset();
-    for_each_pair(h_, [&](int half, int n, float& v0, float& v1) {
-      store_pair(to + half * N + n - tile_column(), v0, v1);
-    });
+#pragma unroll
+    for (int i = 0; i < N / 4; ++i)
+      store_pair(to + i % 2 * N + i / 2 * 8, h_[i / 2].r[2 * (i % 2)], h_[i / 2].r[2 * (i % 2) + 1]);
   }
 
   /// Starts copying the inputs of the convolution.
   __device__ void stage_inputs(int chunk) {
     constexpr int kPacks = P / 4, kPass = kThreads / kPacks, kRows = kHaloInputs + kInferChunk;
-    const int begin = a_.cut.begin(chunk), column = thread_ % kPacks * 4, own_row = thread_ / kPacks;
+    const int begin = a_.cut.begin(chunk), own = thread();
+    const int column = own % kPacks * 4, own_row = own / kPacks;
     const float* from = in_ + a_.d_inner + (begin - kHaloInputs + own_row) * a_.step + column;
     float* to = own_.inputs + own_row * P + column;
 #pragma unroll
@@ -104,7 +106,8 @@ class HeadScan {
         copy_async_16(to + row * P, l < a_.rows.length ? from : in_, l < a_.rows.length);
     }
     if (begin >= kHaloInputs) return;
-    for (int i = thread_; i < kHaloInputs * P; i += kThreads) {  // what comes before the first element
+#pragma unroll 1
+    for (int i = own; i < kHaloInputs * P; i += kThreads) {  // what comes before the first element
       const int l = begin - kHaloInputs + i / P;
       if (l >= 0) continue;
       const float* stored = stored_input(a_.state.conv_in, sequence_, l, a_.width, a_.channels);
@@ -115,16 +118,16 @@ class HeadScan {
   /// Starts copying scores and decays.
   __device__ void stage_matrices(int64_t chunk_of_all) {
     const auto& common = reinterpret_cast<const InferCommon<N>*>(a_.chunks.common)[chunk_of_all];
-    load_piece<kInferBlocks * 16 * 16, kThreads>(own_.M, common.scores, thread_);
+    load_piece<kInferBlocks * 16 * 16, kThreads>(own_.M, common.scores, thread());
     load_piece<2 * kInferChunk, kThreads>(
         own_.decays.log_decay, a_.chunks.decays + (chunk_of_all * a_.heads + head_) * 2 * kInferChunk,
-        thread_);
+        thread());
   }
 
   /// Starts copying the inputs of the gate.
   __device__ void stage_gate(int begin, int rows) {
     constexpr int kPacks = P / 4, kPass = kThreads / kPacks;
-    const int column = thread_ % kPacks * 4, own_row = thread_ / kPacks;
+    const int own = thread(), column = own % kPacks * 4, own_row = own / kPacks;
     const float* from = in_ + (begin + own_row) * a_.step + column;
     float* to = own_.z + own_row * InferHead<P>::kStride + column;
 #pragma unroll
@@ -135,7 +138,7 @@ class HeadScan {
   /// x, and M from the scores.
   __device__ void prepare() {
     constexpr int kPairs = P / 2, kRows = kInferChunk / (kThreads / kPairs);
-    const int column = thread_ % kPairs * 2, first = thread_ / kPairs * kRows;
+    const int own = thread(), column = own % kPairs * 2, first = own / kPairs * kRows;
     float2 taps[kMaxConvWidth], inputs[kRows + kHaloInputs];
 #pragma unroll
     for (int k = 0; k < kMaxConvWidth; ++k) taps[k] = load_pair(own_.taps[k] + column);
@@ -149,19 +152,19 @@ class HeadScan {
       store_pair(own_.x + (first + r) * InferHead<P>::kStride + column, x.x, x.y);
     }
 
-    for (int fragment = thread_ / kWarp; fragment < 2 * kInferBlocks; fragment += kThreads / kWarp) {
+    for (int fragment = own / kWarp; fragment < 2 * kInferBlocks; fragment += kThreads / kWarp) {
       const int block = fragment / 2, t = 16 * infer_block_t(block) + 8 * (fragment % 2) + tile_row();
       const int s = 16 * infer_block_s(block) + tile_column();
-      float* own = own_.M + (fragment * kWarp + lane_id()) * 4;
+      float* lane = own_.M + (fragment * kWarp + lane_id()) * 4;
       const float log_t = own_.decays.log_decay[t];
-      const Pack<float, 4> score = load_pack<4>(own);
+      const Pack<float, 4> score = load_pack<4>(lane);
       float m[4];
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int source = s + e % 2 + 8 * (e / 2);
         m[e] = source <= t ? score.v[e] * exp2_approximate(log_t - own_.decays.from[source]) : 0.0f;
       }
-      store_pack<4>(own, m);
+      store_pack<4>(lane, m);
     }
   }
 
@@ -239,8 +242,13 @@ class HeadScan {
   }
 
  private:
+  /// Of the head's threads. Addresses that follow from it are made again for each chunk: in registers, they
+  /// would crowd out the factors of the products.
+  static __device__ int thread() { return static_cast<int>(fresh(threadIdx.x) % kThreads); }
   /// Rows 2g and 2g + 1 of the warp's 16 are rows g and g + 8 of the tiles: pairs in memory.
-  __device__ int first_p() const { return thread_ / kWarp * 16 + 2 * tile_row(); }
+  __device__ int first_p() const {
+    return static_cast<int>(threadIdx.x % kThreads / kWarp) * 16 + 2 * tile_row();
+  }
   __device__ const float* at(const float* rows, int element) const {
     return rows + element * InferHead<P>::kStride + first_p();
   }
@@ -266,7 +274,7 @@ class HeadScan {
   InferShared<N, P>& all_;
   InferHead<P>& own_;
   int64_t sequence_;
-  int head_, thread_;
+  int head_;
   const float* in_;  // of the first element and the head: z; d_inner on, x
   float* u_;         // of the first element and this lane's rows
   Tile h_[N / 8], y_[kInferChunk / 8];
