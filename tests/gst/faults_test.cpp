@@ -41,6 +41,7 @@ TEST_F(Faults, GpuThatFailsBeforeTheStartMeansTheCpuWhenTheDeviceIsAuto) {
     ASSERT_TRUE(stage.finish());
     EXPECT_EQ(stage.vocals().frames(), 30000);
     EXPECT_EQ(current_device(stage), "cpu");
+    EXPECT_EQ(engine().precision, BSM_PRECISION_AUTO) << "bf16 was meant for the GPU";
     const auto warning = stage.message(GST_MESSAGE_WARNING, std::chrono::milliseconds(0));
     ASSERT_TRUE(warning);
     GError* error = nullptr;

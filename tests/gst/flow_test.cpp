@@ -221,6 +221,13 @@ TEST_F(Flow, FullRingBlocksUpstream) {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   // Ring: latency + two hops; what the engine holds: at most a latency more; one buffer in the chain.
   EXPECT_LT(pushed, 2 * 8820 + 3 * 4410 + 2 * 4410);
+  GstStructure* raw = nullptr;
+  g_object_get(stage.element(), "stats", &raw, nullptr);
+  const Owned<GstStructure> stats(raw);
+  guint64 queued_ns = 0;
+  EXPECT_TRUE(gst_structure_get_uint64(stats.get(), "queued", &queued_ns));
+  EXPECT_GE(queued_ns, ns(2 * 4410));
+  EXPECT_LE(queued_ns, ns(pushed + 4410));
   engine().block_push = false;
   upstream.join();
   ASSERT_TRUE(stage.finish());

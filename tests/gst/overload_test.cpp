@@ -158,7 +158,14 @@ TEST_F(Overload, MeasuredBudgetGrows) {
 TEST_F(Overload, StatisticsArePostedWhenAskedFor) {
   Stage stage({{"post-messages", "true"}, {"interval", "500000000"}, {"latency", "200000000"}});
   stage.start(1);
-  for (int i = 0; i < 100; ++i) ASSERT_EQ(stage.push_noise(4410), GST_FLOW_OK);
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  segment.start = 10 * GST_SECOND;
+  segment.time = 3 * GST_SECOND;
+  segment.base = GST_SECOND;
+  ASSERT_TRUE(stage.send(gst_event_new_segment(&segment)));
+  for (int i = 0; i < 100; ++i)
+    ASSERT_EQ(stage.push_at(noise(4410), segment.start + ns(i * 4410)), GST_FLOW_OK);
   ASSERT_TRUE(stage.finish());
   int messages = 0;
   guint64 last = 0;
@@ -166,10 +173,15 @@ TEST_F(Overload, StatisticsArePostedWhenAskedFor) {
     const GstStructure* s = gst_message_get_structure(message.get());
     ASSERT_STREQ(gst_structure_get_name(s), "bsmamba2sep-stats");
     guint64 processed = 0;
-    GstClockTime stream_time = 0;
+    GstClockTime timestamp = 0, stream_time = 0, running_time = 0;
     ASSERT_TRUE(gst_structure_get_uint64(s, "processed", &processed));
     ASSERT_TRUE(gst_structure_get_clock_time(s, "stream-time", &stream_time));
-    EXPECT_EQ(stream_time, ns(static_cast<int64_t>(processed)));
+    ASSERT_TRUE(gst_structure_get_clock_time(s, "timestamp", &timestamp));
+    ASSERT_TRUE(gst_structure_get_clock_time(s, "running-time", &running_time));
+    const GstClockTime left = ns(static_cast<int64_t>(processed));
+    EXPECT_EQ(timestamp, segment.start + left);
+    EXPECT_EQ(stream_time, segment.time + left);
+    EXPECT_EQ(running_time, segment.base + left);
     EXPECT_GE(processed, last + 22050);
     last = processed;
     ++messages;

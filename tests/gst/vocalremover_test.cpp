@@ -87,6 +87,24 @@ TEST_F(VocalRemover, TakesAndGivesAnyFormat) {
   }
 }
 
+TEST_F(VocalRemover, SaysWhichElementIsMissing) {
+  GstRegistry* registry = gst_registry_get();
+  GstPluginFeature* feature = gst_registry_lookup_feature(registry, "audioresample");
+  ASSERT_TRUE(feature);
+  gst_registry_remove_feature(registry, feature);
+  const Owned<GstElement> remover(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("vocalremover", nullptr))));
+  gst_registry_add_feature(registry, feature);
+  const Owned<GstBus> bus(gst_bus_new());
+  gst_element_set_bus(remover.get(), bus.get());
+  EXPECT_EQ(gst_element_set_state(remover.get(), GST_STATE_READY), GST_STATE_CHANGE_FAILURE);
+  const BusError error = wait_error(bus.get());
+  EXPECT_EQ(error.domain, GST_CORE_ERROR);
+  EXPECT_EQ(error.code, GST_CORE_ERROR_MISSING_PLUGIN);
+  EXPECT_NE(error.text.find("audioresample"), std::string::npos) << error.text;
+  gst_element_set_bus(remover.get(), nullptr);
+}
+
 TEST_F(VocalRemover, ChildPropertiesAreReachable) {
   const Owned<GstElement> remover(
       GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("vocalremover", nullptr))));
