@@ -4,7 +4,8 @@
 #   examples/network_karaoke.sh [IN_PORT] [OUT_PORT] [OUT_HOST]      default: 5004 5006 127.0.0.1
 #
 # Send to it and listen to it, each in a terminal of its own:
-#   gst-launch-1.0 filesrc location=SONG ! decodebin ! audioconvert ! audioresample ! rtpL16pay ! udpsink host=127.0.0.1 port=5004
+#   gst-launch-1.0 filesrc location=SONG ! decodebin ! audioconvert ! audioresample ! audio/x-raw,rate=44100,channels=2 ! \
+#     rtpL16pay ! udpsink host=127.0.0.1 port=5004
 #   gst-launch-1.0 udpsrc port=5006 caps="$RTP_CAPS" ! rtpjitterbuffer ! rtpL16depay ! audioconvert ! autoaudiosink
 # where RTP_CAPS='application/x-rtp,media=audio,clock-rate=44100,encoding-name=L16,channels=2'
 set -euo pipefail

@@ -119,8 +119,9 @@ void install_properties(GObjectClass* klass) {
    *
    * Upper bound of hop + look-ahead + STFT tail in nanoseconds. More separates a little better and costs
    * less. Hop and look-ahead share what is left after the tail; from 0.52 s on the look-ahead stays at 0.26 s
-   * while the hop grows to 0.74 s, and beyond that the look-ahead grows until it is as long as the hop. The
-   * time for one inference (processing-latency) comes on top in the LATENCY query.
+   * while the hop grows to 0.74 s, and beyond that the look-ahead grows until it is as long as the hop. A
+   * part that is set (hop-duration, lookahead) is kept, even where the sum is more than this then. The time
+   * for one inference (processing-latency) comes on top in the LATENCY query.
    *
    * Since: 0.1
    */

@@ -15,6 +15,17 @@ GType register_enum(const char* name, const GEnumValue* values) {
 
 }  // namespace
 
+/**
+ * GstBsMamba2SepPrecision:
+ * @auto: fp32 on a CPU; bf16 on a GPU that has it, else fp16
+ * @fp32: 32-bit floating point
+ * @bf16: bfloat16
+ * @fp16: 16-bit floating point
+ *
+ * Arithmetic of the network. The 16-bit formats need a GPU.
+ *
+ * Since: 0.1
+ */
 GType precision_type() {
   static const GEnumValue values[] = {
       {BSM_PRECISION_AUTO, "fp32 on a CPU; bf16 on a GPU that has it, else fp16", "auto"},
@@ -26,6 +37,15 @@ GType precision_type() {
   return type;
 }
 
+/**
+ * GstBsMamba2SepStreamingMode:
+ * @carry: keep the forward state: all of the past is context
+ * @rolling: compute context, hop and look-ahead anew for every hop
+ *
+ * How the past is remembered.
+ *
+ * Since: 0.1
+ */
 GType streaming_mode_type() {
   static const GEnumValue values[] = {
       {BSM_STREAMING_CARRY, "Keep the forward state: all of the past is context", "carry"},
@@ -35,6 +55,16 @@ GType streaming_mode_type() {
   return type;
 }
 
+/**
+ * GstBsMamba2SepMode:
+ * @auto: live when upstream is
+ * @live: live
+ * @offline: not live; long hop and look-ahead
+ *
+ * Whether the stream is live.
+ *
+ * Since: 0.1
+ */
 GType mode_type() {
   static const GEnumValue values[] = {
       {static_cast<gint>(Mode::kAuto), "Live when upstream is", "auto"},
@@ -45,6 +75,17 @@ GType mode_type() {
   return type;
 }
 
+/**
+ * GstBsMamba2SepOverloadPolicy:
+ * @auto: bypass when live, else block
+ * @block: let upstream wait
+ * @bypass: pass the mixture unseparated
+ * @drop: drop audio, send GAP events
+ *
+ * What happens when inference is slower than a live stream.
+ *
+ * Since: 0.1
+ */
 GType overload_policy_type() {
   static const GEnumValue values[] = {
       {static_cast<gint>(OverloadPolicy::kAuto), "Bypass when live, else block", "auto"},

@@ -7,7 +7,8 @@
  * One pad in, one pad out, any raw audio: a bin around #bsmamba2sep that converts to what the network takes,
  * and back. It fits where players take an audio filter. `level` says how much of the voice goes, as in
  * audiokaraoke. The separator inside is its child `separator`: `separator::latency`, `separator::model-file`
- * and the other properties of #bsmamba2sep are reached through the GstChildProxy interface.
+ * and the other properties of #bsmamba2sep are reached through the GstChildProxy interface. A #GstController
+ * moves `guide-level` of that child, which is 1 - `level`.
  *
  * `separator::latency` is 0.3 s here unless it is set. A filter cannot make the queues of a player longer,
  * and playbin3 lets the sound be about 0.6 s of playing time behind the picture (half of that at half speed);
