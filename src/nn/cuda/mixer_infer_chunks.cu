@@ -74,7 +74,8 @@ __device__ inline void store_decays(const ChunksArguments& a, int64_t sequence, 
   out.from[lane_id()] = sum - log2f(dt);
 }
 
-/// One warp: the scores of 16 elements t and 16 elements s, as exact as float32: see multiply() of the scan.
+/// One warp: the scores of 16 elements t and 16 elements s, as exact as float32: see add_output_of_chunk() of
+/// the scan.
 template <int N>
 __device__ inline void store_scores(const BcTile<N>& tile, int block, float* out) {
   constexpr int kStride = BcTile<N>::kStride;

@@ -168,61 +168,62 @@ class HeadScan {
     }
   }
 
-  /// Outputs of the chunk before skip and gate, and the state after it. What elements of the same chunk add
-  /// is as exact as float32 even where T is Tf32: nearly all of the error would come from there, for a tenth
-  /// of the products.
-  /// @param starts_at_zero  before the first chunk  @param state_wanted  after the chunk
-  __device__ void multiply(bool starts_at_zero, bool state_wanted) {
-    const InferDecays& decays = own_.decays;
+  /// Outputs before skip and gate: what earlier chunks add, exp(E_t) h C_t, through the state; none at the
+  /// start.
+  __device__ void output_of_state(bool starts_at_zero) {
 #pragma unroll
     for (Tile& tile : y_) tile = {};
-    if (!starts_at_zero) {  // exp(E_t) h C_t
+    if (starts_at_zero) return;
 #pragma unroll
-      for (int k = 0; k < N / 16; ++k) {
-        FragmentA<T> h;
+    for (int k = 0; k < N / 16; ++k) {
+      FragmentA<T> h;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) h.r[i] = as_factor<T>(h_[2 * k + i / 4].r[i % 4]);
+      for (int i = 0; i < 8; ++i) h.r[i] = as_factor<T>(h_[2 * k + i / 4].r[i % 4]);
 #pragma unroll
-        for (int t = 0; t < kInferChunk / 8; ++t)
-          multiply_add(y_[t], h, fragment_of<T>(all_.C, t * (N / 16) + k));
-      }
-#pragma unroll
-      for (int t = 0; t < kInferChunk / 8; ++t) {
-        const float2 log_t = load_pair(decays.log_decay + 8 * t + tile_column());
-#pragma unroll
-        for (int i = 0; i < 4; ++i) y_[t].r[i] *= exp2_approximate(i % 2 == 0 ? log_t.x : log_t.y);
-      }
+      for (int t = 0; t < kInferChunk / 8; ++t)
+        multiply_add(y_[t], h, fragment_of<T>(all_.C, t * (N / 16) + k));
     }
-    const float end = decays.log_decay[kInferChunk - 1], decay = exp2_approximate(end);
-    if (state_wanted) {
 #pragma unroll
-      for (Tile& tile : h_)
+    for (int t = 0; t < kInferChunk / 8; ++t) {
+      const float2 log_t = load_pair(own_.decays.log_decay + 8 * t + tile_column());
 #pragma unroll
-        for (float& value : tile.r) value *= decay;
+      for (int i = 0; i < 4; ++i) y_[t].r[i] *= exp2_approximate(i % 2 == 0 ? log_t.x : log_t.y);
     }
+  }
+
+  /// Adds to the outputs what elements of the same chunk do. It is as exact as float32 even where T is Tf32:
+  /// nearly all of the error would come from here, for a tenth of the products.
+  __device__ void add_output_of_chunk() {
 #pragma unroll
     for (int block = 0; block < 2; ++block) {
-      float2 own[4];
-      const int s = 16 * block + tile_column();
-#pragma unroll
-      for (int e = 0; e < 4; ++e) own[e] = load_pair(at(own_.x, s + e % 2 + 8 * (e / 2)));
+      const RowPairs rows(*this, block);
       FragmentA<float> x;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) x.r[i] = part(own, i);
+      for (int i = 0; i < 8; ++i) x.r[i] = rows.value(i);
 #pragma unroll
       for (int t = 2 * block; t < kInferChunk / 8; ++t)
         multiply_add(y_[t], x, fragment_of<float>(own_.M, t < 2 ? t : 2 * (1 + block) + t - 2));
-      if (!state_wanted) continue;
+    }
+  }
+
+  /// The state after the chunk.
+  __device__ void advance_state() {
+    const float end = own_.decays.log_decay[kInferChunk - 1], decay = exp2_approximate(end);
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const float weight = exp2_approximate(end - decays.from[s + e % 2 + 8 * (e / 2)]);
-        own[e] = {own[e].x * weight, own[e].y * weight};
-      }
-      FragmentA<T> added;
+    for (Tile& tile : h_)
 #pragma unroll
-      for (int i = 0; i < 8; ++i) added.r[i] = as_factor<T>(part(own, i));
+      for (float& value : tile.r) value *= decay;
 #pragma unroll
-      for (int n = 0; n < N / 8; ++n) multiply_add(h_[n], added, fragment_of<T>(all_.B, block * (N / 8) + n));
+    for (int block = 0; block < 2; ++block) {
+      const RowPairs rows(*this, block);
+      FragmentA<T> x;
+#pragma unroll
+      for (int i = 0; i < 8; ++i)
+        x.r[i] = as_factor<T>(
+            rows.value(i) *
+            exp2_approximate(end - own_.decays.from[16 * block + tile_column() + i % 2 + i / 4 * 8]));
+#pragma unroll
+      for (int n = 0; n < N / 8; ++n) multiply_add(h_[n], x, fragment_of<T>(all_.B, block * (N / 8) + n));
     }
   }
 
@@ -252,11 +253,19 @@ class HeadScan {
   __device__ const float* at(const float* rows, int element) const {
     return rows + element * InferHead<P>::kStride + first_p();
   }
-  /// Value i of a FragmentA from the pairs of rows at its four k.
-  static __device__ float part(const float2 (&pairs)[4], int i) {
-    const float2& pair = pairs[i / 4 * 2 + i % 2];
-    return i / 2 % 2 == 0 ? pair.x : pair.y;
-  }
+  /// x^T of 16 elements as a FragmentA.
+  struct RowPairs {
+    float2 pairs[4];  // of the elements 2q, 2q + 1, 2q + 8, 2q + 9
+    __device__ RowPairs(const HeadScan& scan, int block) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e)
+        pairs[e] = load_pair(scan.at(scan.own_.x, 16 * block + tile_column() + e % 2 + e / 2 * 8));
+    }
+    __device__ float value(int i) const {
+      const float2& pair = pairs[i / 4 * 2 + i % 2];
+      return i / 2 % 2 == 0 ? pair.x : pair.y;
+    }
+  };
   template <typename F>
   static __device__ FragmentB<F> fragment_of(const float* matrix, int fragment) {
     const Pack<float, 4> values = load_pack<4>(matrix + (fragment * kWarp + lane_id()) * 4);
@@ -316,7 +325,9 @@ __global__ void __launch_bounds__(kHeads* HeadScan<T, N, P>::kThreads, std::is_s
     if (works && !last) scan.stage_inputs(chunk + 1);
     copy_async_commit();
     if (works) {
-      scan.multiply(chunk == 0 && a.state.ssm_in == nullptr, !last || taken);
+      scan.output_of_state(chunk == 0 && a.state.ssm_in == nullptr);
+      scan.add_output_of_chunk();
+      if (!last || taken) scan.advance_state();
       if (taken) scan.store_state();
     }
     copy_async_wait_but<1>();  // for the gate, not for the next inputs
