@@ -16,14 +16,15 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 
 bool is_out_of_memory(const std::string& message) {
   for (const char* sign : {"out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED",
-                           "CUDNN_STATUS_ALLOC_FAILED", "cudaErrorMemoryAllocation"})
+                           "CUDNN_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED", "cudaErrorMemoryAllocation"})
     if (contains(message, sign)) return true;
   return false;
 }
 
 /// Every CUDA error: nearly all are final for the process, and which are not cannot be told from outside.
 bool is_device_failure(const std::string& message) {
-  for (const char* sign : {"CUDA error", "CUDA driver error", "cudaError", "CUBLAS_STATUS_", "CUDNN_STATUS_"})
+  for (const char* sign :
+       {"CUDA error", "CUDA driver error", "cudaError", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUFFT_"})
     if (contains(message, sign)) return true;
   return false;
 }

@@ -297,6 +297,8 @@ TEST(Streaming, FailuresAreToldApart) {
       {"CUDA driver error: device not ready", ErrorCode::kDevice},
       {"CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`", ErrorCode::kDevice},
       {"CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`", ErrorCode::kOutOfMemory},
+      {"cuFFT error: CUFFT_EXEC_FAILED", ErrorCode::kDevice},
+      {"cuFFT error: CUFFT_ALLOC_FAILED", ErrorCode::kOutOfMemory},
       {"CUDA error: out of memory", ErrorCode::kOutOfMemory},
       {"CUDA out of memory. Tried to allocate 20.00 MiB", ErrorCode::kOutOfMemory},
       {"The size of tensor a must match the size of tensor b", ErrorCode::kFailed}};
