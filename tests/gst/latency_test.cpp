@@ -151,6 +151,53 @@ TEST_F(Latency, FailsWhenUpstreamCannotAnswer) {
   EXPECT_FALSE(ask(element.get()).ok);
 }
 
+/// How long after their running time buffers reach a sink at the earliest.
+struct Arrival {
+  std::atomic<GstClockTimeDiff> earliest{G_MAXINT64};
+  std::atomic<int> buffers{0};
+
+  static void on_handoff(GstElement* sink, GstBuffer* buffer, GstPad* pad, gpointer self) {
+    auto* arrival = static_cast<Arrival*>(self);
+    GstEvent* event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+    const GstSegment* segment = nullptr;
+    gst_event_parse_segment(event, &segment);
+    const GstClockTime due = gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
+    gst_event_unref(event);
+    const GstClockTimeDiff late = GST_CLOCK_DIFF(due, gst_element_get_current_running_time(sink));
+    if (late < arrival->earliest) arrival->earliest = late;
+    ++arrival->buffers;
+  }
+};
+
+// The picture of a live stream is held back as long as the sound takes.
+TEST_F(Latency, LivePictureAndSoundStayInSync) {
+  const std::string line =
+      "audiotestsrc is-live=true samplesperbuffer=441 ! audio/x-raw,rate=44100,channels=2 ! bsmamba2sep "
+      "name=s"
+      " hop-duration=100000000 lookahead=100000000 processing-latency=50000000 model-file=" +
+      any_model_file() +
+      " s.instrumental ! fakesink name=sound sync=true signal-handoffs=true"
+      " videotestsrc is-live=true ! video/x-raw,width=16,height=16,framerate=50/1 !"
+      " queue max-size-time=3000000000 max-size-bytes=0 max-size-buffers=0 !"
+      " fakesink name=picture sync=true signal-handoffs=true";
+  const Owned<GstElement> pipeline(gst_parse_launch(line.c_str(), nullptr));
+  ASSERT_TRUE(pipeline);
+  Arrival sound, picture;
+  for (const auto& [name, arrival] : {std::pair{"sound", &sound}, std::pair{"picture", &picture}}) {
+    GstElement* sink = gst_bin_get_by_name(GST_BIN(pipeline.get()), name);
+    g_signal_connect(sink, "handoff", G_CALLBACK(Arrival::on_handoff), arrival);
+    gst_object_unref(sink);
+  }
+  gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
+  ASSERT_TRUE(eventually([&] { return sound.buffers > 10 && picture.buffers > 50; }));
+  const Owned<GstBus> bus(gst_element_get_bus(pipeline.get()));
+  EXPECT_FALSE(Owned<GstMessage>(gst_bus_pop_filtered(bus.get(), GST_MESSAGE_WARNING)));
+  gst_element_set_state(pipeline.get(), GST_STATE_NULL);
+  const GstClockTimeDiff delay = ns(20 * 441 + fake::kTailSamples) + 50 * GST_MSECOND;
+  EXPECT_GE(sound.earliest, delay);
+  EXPECT_LT(std::abs(sound.earliest - picture.earliest), 40 * static_cast<GstClockTimeDiff>(GST_MSECOND));
+}
+
 // What is reported is kept: a sample is out when its delay has been pushed.
 TEST_F(Latency, TrueDelayIsNotLonger) {
   Stage stage({{"latency", "300000000"}});
