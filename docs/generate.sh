@@ -20,7 +20,8 @@ if [ -n "$check" ] && ! grep -q "of $version;" "$top/docs/element.md"; then
 fi
 
 inspect() { # ELEMENT, without what differs between machines and what comes from the parent class
-  GST_PLUGIN_PATH=$build/gst GST_REGISTRY=$registry GST_TRACERS= gst-inspect-1.0 --no-colors "$1" |
+  GST_PLUGIN_PATH=$build/gst GST_PRESET_PATH=$top/gst XDG_DATA_HOME=/nonexistent GST_REGISTRY=$registry GST_TRACERS= \
+    gst-inspect-1.0 --no-colors "$1" |
     sed -e '/^Plugin Details:/,/^$/d' -e '/^GObject$/,/^$/d' -e '/^  name  /,/^  [a-z]/{/^  name  /d;/^   /d}' \
       -e '/^  parent  /,/^  [a-z]/{/^  parent  /d;/^   /d}' -e 's/[[:space:]]*$//'
 }
