@@ -1,4 +1,6 @@
 // Threads that must not wait for the engine: whatever it is doing, the application goes on within 100 ms.
+#include <thread>
+
 #include "harness.h"
 
 namespace bsm::test {
@@ -70,6 +72,18 @@ TEST_P(NoDeadlock, PadDeactivation) {
       EXPECT_TRUE(gst_pad_set_active(pad, FALSE));
       gst_object_unref(pad);
     });
+}
+
+// The core waits for the chain, and the chain for room: without being woken both wait for ever.
+TEST_P(NoDeadlock, SinkPadDeactivationWhileUpstreamWaitsForRoom) {
+  expect_prompt([](Stage* stage) {
+    std::thread upstream([&] { EXPECT_EQ(stage->push_noise(441000), GST_FLOW_FLUSHING); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    GstPad* pad = gst_element_get_static_pad(stage->element(), "sink");
+    EXPECT_TRUE(gst_pad_set_active(pad, FALSE));
+    gst_object_unref(pad);
+    upstream.join();
+  });
 }
 
 TEST_P(NoDeadlock, StemPadReleased) {
