@@ -31,6 +31,7 @@ struct BsmStream {
   int channels = 2;
   int stems = 1;
   bool on_gpu = false;
+  bool ended = false;  ///< finish() was called: only a reset allows a push
   float voice_share = kVoiceShare;
   BsmStreamInfo info{};
   std::vector<float> held;  ///< interleaved, pushed and not pulled
@@ -177,6 +178,7 @@ BsmStatus infer(BsmError* error) {
 }
 
 BsmStatus stream_push(BsmStream* stream, const float* interleaved, int64_t frames, BsmError* error) {
+  if (stream->ended) return fail(BSM_ERROR_FAILED, error, "samples after the end of the signal");
   stream->held.insert(stream->held.end(), interleaved, interleaved + frames * stream->channels);
   stream->pushed += frames;
   while (stream->pushed - stream->finished >= stream->info.delay_samples) {
@@ -210,6 +212,8 @@ int64_t stream_pull(BsmStream* stream, float* const* outputs, int64_t max_frames
 
 BsmStatus stream_finish(BsmStream* stream, BsmError* error) {
   ++control().finishes;
+  if (stream->ended) return fail(BSM_ERROR_FAILED, error, "the signal ends twice");
+  stream->ended = true;
   if (stream->pushed > stream->finished) {
     if (const BsmStatus status = infer(error); status != BSM_OK) return status;
   }
@@ -220,6 +224,7 @@ BsmStatus stream_finish(BsmStream* stream, BsmError* error) {
 
 void stream_reset(BsmStream* stream) {
   ++control().resets;
+  stream->ended = false;
   stream->held.clear();
   stream->pushed = stream->pulled = stream->finished = 0;
 }

@@ -234,6 +234,26 @@ TEST_F(Flow, FullRingBlocksUpstream) {
   EXPECT_EQ(stage.vocals().frames(), 441000);
 }
 
+// The reported maximum includes the measured time of an inference: so much must have room.
+TEST_F(Flow, RingHoldsWhatTheLatencyPromises) {
+  engine().warm_up_ns = 2 * static_cast<int64_t>(GST_SECOND);
+  Stage stage({{"latency", "200000000"}});
+  stage.start();
+  ASSERT_EQ(stage.push_noise(441), GST_FLOW_OK);
+  ASSERT_TRUE(stage.message(GST_MESSAGE_LATENCY));
+  ASSERT_TRUE(eventually([] { return engine().open_streams > 0; }));
+  engine().block_push = true;
+  std::atomic<bool> pushed = false;
+  std::thread upstream([&] {
+    EXPECT_EQ(stage.push_noise(2 * kRateHz), GST_FLOW_OK);
+    pushed = true;
+  });
+  EXPECT_TRUE(eventually([&] { return pushed.load(); }, std::chrono::seconds(5)));
+  engine().block_push = false;
+  upstream.join();
+  ASSERT_TRUE(stage.finish());
+}
+
 TEST_F(Flow, MetasAreDropped) {
   Stage stage;
   stage.start();

@@ -99,6 +99,19 @@ INSTANTIATE_TEST_SUITE_P(
                       Shape{"1000000000", "123000000", "5000000", 13, 1},
                       Shape{"100000000", "-1", "2000000000", 1, 200}, Shape{"100000000", "0", "0", 1, 0}));
 
+// Whatever `latency` says: about 4 s each, unless a part is given.
+TEST_F(Latency, OfflineHasALongHopAndLookahead) {
+  const std::pair<const char*, int64_t> cases[] = {{"-1", 398}, {"1000000000", 100}};
+  for (const auto& [hop, hop_frames] : cases) {
+    engine().restore();
+    Stage stage({{"mode", "offline"}, {"latency", "300000000"}, {"hop-duration", hop}});
+    stage.start();
+    ASSERT_TRUE(stage.finish());
+    EXPECT_EQ(engine().hop_samples, hop_frames * 441);
+    EXPECT_EQ(engine().lookahead_samples, (796 - hop_frames) * 441);
+  }
+}
+
 TEST_F(Latency, DerivedDelayKeepsTheBound) {
   for (const char* latency : {"50000000", "60000000", "100000000", "777000000", "16000000000"}) {
     engine().restore();

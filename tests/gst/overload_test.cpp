@@ -66,6 +66,15 @@ TEST_P(OverloadPolicies, DoWhatTheyAreCalled) {
   for (size_t i = 1; i < vocals.size() && !expected.drops; ++i)
     ASSERT_LT(std::abs(vocals[i] - vocals[i - 1]), 0.25F / 441 * 1.01F);
 
+  // Out of a gap the separated signal starts at once.
+  bool after_gap = false;
+  for (const Entry& e : stage.vocals().entries()) {
+    if (e.is_buffer() && after_gap) {
+      EXPECT_EQ(e.samples.front(), fake::kVoiceShare);
+    }
+    after_gap = e.type == GST_EVENT_GAP || (after_gap && !e.is_buffer());
+  }
+
   const bool overloaded = expected.bypasses || expected.drops;
   EXPECT_EQ(said_to_be_live(&stage), std::string("live") == expected.mode);
   int qos = 0;
@@ -102,6 +111,26 @@ INSTANTIATE_TEST_SUITE_P(
                       Policy{"live", "drop", false, true}, Policy{"live", "block", false, false},
                       Policy{"auto", "auto", false, false}, Policy{"offline", "bypass", false, false}),
     [](const auto& info) { return std::string(info.param.mode) + "_" + info.param.policy; });
+
+// Once it has caught up, what passes on demand is no overload.
+TEST_F(Overload, BypassOnDemandIsNotReported) {
+  Stage stage(
+      {{"mode", "live"}, {"hop-duration", "10000000"}, {"lookahead", "0"}, {"processing-latency", "0"}});
+  engine().inference_ms = 15;
+  stage.start(1);
+  while (stat(&stage, "bypassed") == 0) ASSERT_EQ(stage.push(std::vector<float>(441, 1.0F)), GST_FLOW_OK);
+  g_object_set(stage.element(), "bypass", TRUE, nullptr);
+  const auto push_slowly = [&] {
+    ASSERT_TRUE(eventually([&] { return stat(&stage, "queued") == 0; }));
+    ASSERT_EQ(stage.push(std::vector<float>(441, 1.0F)), GST_FLOW_OK);
+  };
+  for (int i = 0; i < 5; ++i) push_slowly();
+  ASSERT_TRUE(eventually([&] { return stat(&stage, "queued") == 0; }));
+  while (stage.message(GST_MESSAGE_QOS, std::chrono::milliseconds(0))) continue;
+  for (int i = 0; i < 20; ++i) push_slowly();
+  ASSERT_TRUE(stage.finish());
+  EXPECT_FALSE(stage.message(GST_MESSAGE_QOS, std::chrono::milliseconds(0)));
+}
 
 // Fails when each hop warns: a second of overload are one WARNING.
 TEST_F(Overload, WarningsAreRare) {
