@@ -117,9 +117,14 @@ TEST_F(Overload, BypassOnDemandIsNotReported) {
   Stage stage(
       {{"mode", "live"}, {"hop-duration", "10000000"}, {"lookahead", "0"}, {"processing-latency", "0"}});
   engine().inference_ms = 15;
+  const Owned<GstBus> bus(gst_element_get_bus(stage.element()));
+  const auto bypass_at_once = +[](GstBus*, GstMessage* message, gpointer element) {
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_QOS) g_object_set(element, "bypass", TRUE, nullptr);
+    return GST_BUS_PASS;
+  };
+  gst_bus_set_sync_handler(bus.get(), bypass_at_once, stage.element(), nullptr);
   stage.start(1);
   while (stat(&stage, "bypassed") == 0) ASSERT_EQ(stage.push(std::vector<float>(441, 1.0F)), GST_FLOW_OK);
-  g_object_set(stage.element(), "bypass", TRUE, nullptr);
   const auto push_slowly = [&] {
     ASSERT_TRUE(eventually([&] { return stat(&stage, "queued") == 0; }));
     ASSERT_EQ(stage.push(std::vector<float>(441, 1.0F)), GST_FLOW_OK);
@@ -129,6 +134,7 @@ TEST_F(Overload, BypassOnDemandIsNotReported) {
   while (stage.message(GST_MESSAGE_QOS, std::chrono::milliseconds(0))) continue;
   for (int i = 0; i < 20; ++i) push_slowly();
   ASSERT_TRUE(stage.finish());
+  gst_bus_set_sync_handler(bus.get(), nullptr, nullptr, nullptr);
   EXPECT_FALSE(stage.message(GST_MESSAGE_QOS, std::chrono::milliseconds(0)));
 }
 
