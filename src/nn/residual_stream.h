@@ -5,11 +5,14 @@
 
 namespace bsm {
 
+struct NormedStream {
+  torch::Tensor xn;   ///< [B * T * K, D] in the dtype of products: rms_norm(x)
+  torch::Tensor rms;  ///< [B * T * K] float32: what x was divided by
+};
+
 struct ResidualStream {
-  torch::Tensor x;  ///< [B, T, K, D] float32, contiguous
-  /// rms_norm(x) in the dtype of products, [B * T * K, D], where the block before had it at hand; undefined
-  /// elsewhere.
-  torch::Tensor normed;
+  torch::Tensor x;      ///< [B, T, K, D] float32, contiguous
+  NormedStream normed;  ///< of x, where the block before had it at hand; undefined elsewhere
 };
 
 }  // namespace bsm

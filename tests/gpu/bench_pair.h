@@ -32,14 +32,15 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   const Tensor xn = make({n, s.dim}, half), projected = make({n, s.projected_width()}, half),
                y = torch::empty_like(x);
   const int64_t cut = s.directions * s.sequences() * kernels::pair_most_chunks(s);
-  const Tensor bc = make({s.directions, n, 2 * s.state}, half),
+  const Tensor bc = make({cut, kernels::pair_bc_elements(s)}, half),
                scores = make({cut, kernels::pair_score_elements()}, half),
                decays = torch::empty({cut, s.heads(), kernels::pair_decays_bytes()},
                                      torch::TensorOptions(device).dtype(torch::kUInt8));
   const kernels::ChunkBuffers chunks{bc.data_ptr(), scores.data_ptr(), decays.data_ptr()};
   const Tensor u = make({s.directions, n, s.d_inner}, half),
                squares = make({s.directions, n, s.heads()}, real);
-  Tensor products = make({s.directions, n, s.dim}, half), out = torch::empty_like(projected);
+  Tensor products = make({1 + s.directions, n, s.dim}, half), out = torch::empty_like(projected);
+  const Tensor rms = torch::ones({n}, torch::TensorOptions(device).dtype(real));
   const kernels::ScanWeights weights{w.taps.data_ptr<float>(), w.conv_bias.data_ptr<float>(),
                                      w.dt_bias.data_ptr<float>(), w.A_log.data_ptr<float>(),
                                      w.D.data_ptr<float>()};
@@ -49,8 +50,9 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   const auto show = [&](const char* kernel, auto body) {
     std::printf("    %-16s %8.3f ms\n", kernel, time_ms(body));
   };
-  show("norm", [&] { return kernels::launch_pair_norm(s, from, xn.data_ptr(), stream); });
-  show("projection", [&] { torch::mm_out(out, xn, w.in); });
+  const kernels::NormedRows normed{xn.data_ptr(), rms.data_ptr<float>()};
+  show("norm", [&] { return kernels::launch_pair_norm(s, from, normed, stream); });
+  show("projection", [&] { torch::mm_out(out, xn, w.in.t()); });
   show("chunks",
        [&] { return kernels::launch_pair_chunks(s, projected.data_ptr(), weights, {}, chunks, stream); });
   show("scan", [&] {
@@ -62,11 +64,21 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
       return kernels::launch_pair_scan_short(s, projected.data_ptr(), weights, u.data_ptr(),
                                              squares.data_ptr<float>(), stream);
     });
-  show("products", [&] { torch::bmm_out(products, u, w.out); });
-  show("merge", [&] {
-    return kernels::launch_pair_merge(s, projected.data_ptr(), products.data_ptr(), squares.data_ptr<float>(),
-                                      w.bias.data_ptr<float>(), from, to, xn.data_ptr(), stream);
+  const kernels::MergeInputs merge{xn.data_ptr(),    rms.data_ptr<float>(),
+                                   u.data_ptr(),     squares.data_ptr<float>(),
+                                   w.out.data_ptr(), w.bias.data_ptr<float>()};
+  if (w.tiles) {
+    show("products, merge",
+         [&] { return kernels::launch_pair_merge_products(s, merge, from, to, normed, stream); });
+    return;
+  }
+  show("products", [&] {
+    Tensor of_directions = products.narrow(0, 1, s.directions);
+    torch::bmm_out(of_directions, u,
+                   w.out.narrow(0, s.dim, s.directions * s.d_inner).view({s.directions, s.d_inner, s.dim}));
   });
+  show("merge",
+       [&] { return kernels::launch_pair_merge(s, products.data_ptr(), merge, from, to, normed, stream); });
 }
 
 }  // namespace bsm::testing

@@ -2,6 +2,7 @@
 
 #include <ucontext.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr size_t kStackBytes = 256 * 1024;
 constexpr int kLanes = 32;
+constexpr size_t kSharedAlignment = 1024;
 
 struct Barrier {
   int members = 0, arrived = 0, round = 0;
@@ -37,6 +39,7 @@ struct Block {
   std::vector<Fiber> fibers;
   std::vector<Warp> warps;
   Barrier barrier;
+  std::array<Barrier, 8> groups;
   std::vector<unsigned char> shared;
   const std::function<void()>* body = nullptr;
   Fiber* running = nullptr;
@@ -67,6 +70,7 @@ void fiber_main() {
 
 void run_block(int threads, dim3 grid, uint3 index) {
   block.barrier = {threads, 0, 0};
+  block.groups.fill({});
   for (auto& warp : block.warps) {
     warp.barrier = {kLanes, 0, 0};
   }
@@ -106,10 +110,16 @@ Place& place() { return block.running->place; }
 unsigned char* shared_memory() {
   void* start = block.shared.data();
   size_t space = block.shared.size();
-  return static_cast<unsigned char*>(std::align(16, 1, start, space));
+  return static_cast<unsigned char*>(std::align(kSharedAlignment, 1, start, space));
 }
 
 void block_barrier() { arrive(block.barrier); }
+
+void group_barrier(int number, int threads) {
+  Barrier& barrier = block.groups.at(static_cast<size_t>(number));
+  barrier.members = threads;
+  arrive(barrier);
+}
 
 const unsigned char* exchange(const void* mine, size_t size) {
   Fiber& self = *block.running;
@@ -126,7 +136,7 @@ void run(dim3 grid, int threads, size_t shared_bytes, const std::function<void()
   block.body = &body;
   block.fibers = std::vector<Fiber>(static_cast<size_t>(threads));
   block.warps = std::vector<Warp>(static_cast<size_t>(threads / kLanes));
-  block.shared.resize(shared_bytes + 16);
+  block.shared.resize(shared_bytes + kSharedAlignment);
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) run_block(threads, grid, {x, y, z});

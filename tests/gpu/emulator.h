@@ -35,6 +35,8 @@ struct Place {
 Place& place();
 unsigned char* shared_memory();
 void block_barrier();
+/// Of the threads of a part of the block; each number always has the same threads.
+void group_barrier(int number, int threads);
 /// Leaves `size` bytes for the other lanes of the warp, waits for theirs, returns lane 0's; lane i's are i *
 /// 64 after.
 const unsigned char* exchange(const void* mine, size_t size);
@@ -42,6 +44,8 @@ constexpr size_t kSlotBytes = 64;
 
 /// Shared memory that a block may have; tests change it. Starts as on compute capability 9.0.
 inline size_t shared_bytes_limit = 227 * 1024;
+/// Whether the GPU has the products of emulated_groups.h; tests change it.
+inline bool has_group_products = true;
 
 /// Runs `body` once per thread of every block.
 void run(dim3 grid, int threads, size_t shared_bytes, const std::function<void()>& body);

@@ -60,12 +60,14 @@ inline double pair_error(const PairCase& c, torch::Device device, torch::Dtype d
   const PairWeightsCuda prepared = pair_weights_cuda(w, c.sizes, dtype);
   const ResidualStream y = pair_block_fused({x, {}}, prepared, nullptr, 0, c.slice_bytes);
   const double error = relative_error(y.x - x, plain_change(x, w, c.sizes));
-  if (!y.normed.defined()) return error;
+  if (!y.normed.xn.defined()) return error;
   // What the block knows of its result helps the next.
   const Tensor once = pair_block_fused({y.x, {}}, prepared, nullptr, 0, c.slice_bytes).x,
                helped = pair_block_fused(y, prepared, nullptr, 0, c.slice_bytes).x;
-  return std::max({error, relative_error(y.normed.view(x.sizes()).to(torch::kFloat32), rms_norm(y.x)),
-                   relative_error(helped - y.x, once - y.x)});
+  return std::max(
+      {error, relative_error(y.normed.xn.view(x.sizes()).to(torch::kFloat32), rms_norm(y.x)),
+       relative_error(y.normed.rms.view({c.outer, c.length, c.inner}), y.x.pow(2).mean(3).add(1e-5).sqrt()),
+       relative_error(helped - y.x, once - y.x)});
 }
 
 /// The worst error of output and states over pieces of a stream whose state is taken at each of `at`.

@@ -21,6 +21,8 @@ std::vector<PairCase> cases() {
       {1, 65, 2, 16, {64, 64, 32, 4}},
       {1, 130, 3, 16, {128, 128, 64, 4}, true, 1},
       {2, 150, 1, 16, {64, 32, 32, 4}, false},
+      {1, 66, 2, 256, {64, 64, 64, 4}},
+      {3, 3, 2, 256, {64, 32, 32, 4}, false, 1},
   };
 }
 
@@ -31,13 +33,23 @@ TEST_P(PairEmulated, Bfloat16) {
   EXPECT_LT(testing::pair_error(GetParam(), torch::kCPU, torch::kBFloat16), 2e-2);
 }
 
+TEST_P(PairEmulated, WithoutGroupProducts) {
+  torch::manual_seed(1);
+  emulator::has_group_products = false;
+  EXPECT_LT(testing::pair_error(GetParam(), torch::kCPU, torch::kBFloat16), 2e-2);
+  emulator::has_group_products = true;
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, PairEmulated, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return std::to_string(info.index); });
 
 TEST(PairEmulatedState, ContinuesAndIsTakenInTheMiddle) {
-  torch::manual_seed(3);
-  const PairCase c{1, 100, 2, 16, {64, 32, 32, 4}};
-  EXPECT_LT(testing::pair_stream_error(c, torch::kCPU, torch::kBFloat16, {2, 70, 64, 100, 0}), 2e-2);
+  for (const MixerSizes& sizes :
+       {MixerSizes{64, 32, 32, 4}, MixerSizes{64, 64, 64, 4}, MixerSizes{128, 128, 64, 3}}) {
+    torch::manual_seed(3);
+    const PairCase c{1, 100, 2, 16, sizes};
+    EXPECT_LT(testing::pair_stream_error(c, torch::kCPU, torch::kBFloat16, {2, 70, 64, 100, 0}), 2e-2);
+  }
 }
 
 TEST(PairEmulatedState, ShortPieces) {

@@ -136,7 +136,7 @@ inline Strided contiguous(const MixerShape& shape, const T* data) {
 #ifndef BSM_EMULATED
 
 __device__ inline unsigned char* dynamic_shared() {
-  extern __shared__ __align__(16) unsigned char shared[];
+  extern __shared__ __align__(1024) unsigned char shared[];
   return shared;
 }
 

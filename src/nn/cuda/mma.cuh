@@ -60,11 +60,15 @@ __device__ inline uint32_t pack_pair(float low, float high) {
 
 template <typename T>
 __device__ inline float2 unpack_pair(uint32_t word) {
-  union {
-    uint32_t word;
-    T v[2];
-  } pair = {word};
-  return {to_float(pair.v[0]), to_float(pair.v[1])};
+  if constexpr (std::is_same_v<T, Bfloat16>) {  // the upper half of a float
+    return {__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u)};
+  } else {
+    union {
+      uint32_t word;
+      T v[2];
+    } pair = {word};
+    return {to_float(pair.v[0]), to_float(pair.v[1])};
+  }
 }
 
 /// A from eight values in the order of the list above.
@@ -101,8 +105,8 @@ __device__ inline uint32_t load_word(const T* pair) {
 
 /// Multiplies column k of A by factor[k], a shared-memory array of 16-bit numbers.
 template <typename T>
-__device__ inline void scale_columns_packed(FragmentA<T>& a, const T* factor) {
-  const int c = tile_column();
+__device__ inline void scale_columns_packed(FragmentA<T>& a, const T* factor, unsigned lane = lane_id()) {
+  const unsigned c = 2 * (lane % 4);
   const uint32_t low = load_word(factor + c), high = load_word(factor + c + 8);
 #pragma unroll
   for (int i = 0; i < 4; ++i) a.r[i] = multiply_pair<T>(a.r[i], i < 2 ? low : high);

@@ -72,6 +72,49 @@ struct ChunkDecays {
   T to_block[kPairChunk];  ///< the same up to the last element of the source's block of 16
 };
 
+/// How a tile lies in shared memory: rows padded (see Padded). The other way: TileLayout in wgmma.cuh.
+template <typename T, int Columns>
+struct PaddedLayout {
+  static constexpr int kStride = Padded<T, Columns>::kStride;
+  static __device__ int at(int row, int column) { return row * kStride + column; }
+  /// at() some rows after that of `place`, which is of a row that is a multiple of 16.
+  static __device__ int later(int place, int rows) { return place + rows * kStride; }
+  template <bool ByRows>
+  static __device__ FragmentA<T> load_a(const T* tile, int row, int column, unsigned /*lane*/) {
+    return kernels::load_a<ByRows>(tile + at(row, column), kStride);
+  }
+  static __device__ void store_a(T* tile, int row, int column, const FragmentA<T>& a, unsigned /*lane*/) {
+    kernels::store_a(tile + at(row, column), kStride, a);
+  }
+};
+
+template <typename T>
+struct PairScanArguments {
+  PairShape shape;
+  const T* projected;
+  ScanWeights weights;
+  int most_chunks;
+  const T* bc;
+  const T* scores;
+  const ChunkDecays<T>* decays;
+  CarriedState state;
+  T* u;
+  float* squares;
+
+  PairScanArguments(const PairShape& shape, const void* projected, const ScanWeights& weights,
+                    const ChunkBuffers& chunks, const CarriedState& state, void* u, float* squares)
+      : shape(shape),
+        projected(static_cast<const T*>(projected)),
+        weights(weights),
+        most_chunks(static_cast<int>(pair_most_chunks(shape))),
+        bc(static_cast<const T*>(chunks.bc)),
+        scores(static_cast<const T*>(chunks.scores)),
+        decays(static_cast<const ChunkDecays<T>*>(chunks.decays)),
+        state(state),
+        u(static_cast<T*>(u)),
+        squares(squares) {}
+};
+
 /// SiLU(2 h) in two instructions.
 __device__ inline float silu_of_half(float h) { return h + h * tanh_approximate(h); }
 
@@ -112,52 +155,57 @@ struct TileTaps {
   static_assert(kPairs <= kPairThreads && kPairChunk % kGroups == 0 && kRows >= kHalo);
   float2 weight[kMaxConvWidth], offset;
 
-  static __device__ int channel() { return pair_thread() % kPairs * 2; }
-  static __device__ int row() { return pair_thread() / kPairs * kRows; }
+  unsigned row, channel;  // its first
 
   /// @param taps, bias  of the tile's first channel; taps of one delay are `tap_stride` apart
-  __device__ TileTaps(const float* taps, int tap_stride, const float* bias) {
+  __device__ TileTaps(const float* taps, int tap_stride, const float* bias, unsigned thread = pair_thread())
+      : row(thread / kPairs * kRows), channel(thread % kPairs * 2) {
 #pragma unroll
     for (int k = 0; k < kMaxConvWidth; ++k)
-      weight[k] = *reinterpret_cast<const float2*>(taps + k * tap_stride + channel());
-    offset = *reinterpret_cast<const float2*>(bias + channel());
+      weight[k] = *reinterpret_cast<const float2*>(taps + k * tap_stride + channel);
+    offset = *reinterpret_cast<const float2*>(bias + channel);
   }
 };
 
 /// Causal convolution and SiLU of a tile [kPairChunk, Channels] in place; its halo stands in the rows before
-/// it. All threads of the block call it; before and after, they must be synchronised.
-template <int Channels, typename T>
-__device__ inline void convolve_tile(T* tile, const TileTaps<Channels>& taps) {
+/// it. All of its threads call it; before and after, they must be synchronised.
+/// @param barrier  synchronises them
+template <int Channels, typename Layout, typename T, typename Barrier>
+__device__ inline void convolve_tile(T* tile, const TileTaps<Channels>& taps, Barrier barrier) {
   using Taps = TileTaps<Channels>;
-  constexpr int kStride = Padded<T, Channels>::kStride;
-  T* column = tile + Taps::row() * kStride + Taps::channel();
+  const auto start = Layout::at(taps.row, taps.channel);
   float2 past[kHalo];
 #pragma unroll
-  for (int k = 0; k < kHalo; ++k) past[k] = unpack_pair<T>(load_word(column + (k - kHalo) * kStride));
-  __syncthreads();  // other threads' rows: read before they are overwritten
+  for (int k = 0; k < kHalo; ++k) past[k] = unpack_pair<T>(load_word(tile + Layout::later(start, k - kHalo)));
+  barrier();  // other threads' rows: read before they are overwritten
 #pragma unroll
   for (int row = 0; row < Taps::kRows; ++row) {
-    const float2 now = unpack_pair<T>(load_word(column + row * kStride));
+    T* at = tile + Layout::later(start, row);
+    const float2 now = unpack_pair<T>(load_word(at));
     const float h0 = taps.offset.x + taps.weight[0].x * past[0].x + taps.weight[1].x * past[1].x +
                      taps.weight[2].x * past[2].x + taps.weight[3].x * now.x;
     const float h1 = taps.offset.y + taps.weight[0].y * past[0].y + taps.weight[1].y * past[1].y +
                      taps.weight[2].y * past[2].y + taps.weight[3].y * now.y;
-    *reinterpret_cast<uint32_t*>(column + row * kStride) = pack_pair<T>(silu_of_half(h0), silu_of_half(h1));
+    *reinterpret_cast<uint32_t*>(at) = pack_pair<T>(silu_of_half(h0), silu_of_half(h1));
     past[0] = past[1];
     past[1] = past[2];
     past[2] = now;
   }
 }
+template <int Channels, typename T>
+__device__ inline void convolve_tile(T* tile, const TileTaps<Channels>& taps) {
+  convolve_tile<Channels, PaddedLayout<T, Channels>>(tile, taps, [] { __syncthreads(); });
+}
 
 /// Rows before the first element of a stream: what its convolution saw before.
 /// @param stored [conv_width - 1, channels] of the sequence, from the tile's first channel on
-template <int Channels, typename T>
+template <int Channels, typename Layout, typename T>
 __device__ inline void restore_halo(T* tile, const float* stored, int count, int channels, int begin,
                                     int thread, int threads) {
   for (int i = thread; i < kHalo * Channels; i += threads) {
     const int row = i / Channels - kHalo, element = begin + row;
     if (element < 0 && element + count >= 0)
-      tile[row * Padded<T, Channels>::kStride + i % Channels] =
+      tile[Layout::at(row, i % Channels)] =
           from_float<T>(stored[(element + count) * channels + i % Channels]);
   }
 }
@@ -218,12 +266,12 @@ __device__ inline FragmentA<T> block_scores(const T* C, const T* B, int warp, in
   return a;
 }
 
-/// y[t] += sum over s < t of exp(E_t - E_s) scores[t, s] dt_s x_s + (scores[t, t] dt_t + skip) x_t, for the s
-/// of this warp's own block.
-template <int P, typename T>
-__device__ inline void add_own_block(Tile (&y)[P / 8], FragmentA<T> scores, const T* x,
-                                     const ChunkDecays<T>& decays, float skip, int warp) {
-  const int first = 16 * warp, row = tile_row(), column = tile_column();
+/// Weights of the sources s of this warp's own block: exp(E_t - E_s) scores[t, s] dt_s for s < t, and skip
+/// more on the diagonal, where y has D x.
+template <typename T>
+__device__ inline FragmentA<T> weights_of_own_block(FragmentA<T> scores, const ChunkDecays<T>& decays,
+                                                    float skip, int warp, unsigned lane = lane_id()) {
+  const int first = 16 * warp, row = static_cast<int>(lane / 4), column = static_cast<int>(2 * (lane % 4));
   const float log_t[2] = {decays.log_decay[first + row], decays.log_decay[first + row + 8]};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {  // quarters of 8 x 8
@@ -241,67 +289,73 @@ __device__ inline void add_own_block(Tile (&y)[P / 8], FragmentA<T> scores, cons
     }
     scores.r[i] = pack_pair<T>(value.x, value.y);
   }
-  multiply_add_row<false>(y, scores, x + first * Padded<T, P>::kStride, Padded<T, P>::kStride);
+  return scores;
 }
 
-/// y[t] += sum over s of exp(E_t - E_s) scores[t, s] dt_s x_s, for the s of an earlier block j. The decay has
-/// two factors: up to the end of that block, and from there on.
-template <int P, typename T>
-__device__ inline void add_earlier_block(Tile (&y)[P / 8], FragmentA<T> scores, const T* x,
-                                         const ChunkDecays<T>& decays, int warp, int j) {
-  const int t = 16 * warp + tile_row();
+/// exp(E_t - E_s) scores[t, s] dt_s for the s of an earlier block j. The decay has two factors: up to the end
+/// of that block, and from there on.
+template <typename T>
+__device__ inline FragmentA<T> weights_of_earlier_block(FragmentA<T> scores, const ChunkDecays<T>& decays,
+                                                        int warp, int j, unsigned lane = lane_id()) {
+  const unsigned t = 16 * warp + lane / 4;
   const float end = decays.log_decay[16 * j + 15];
   uint32_t onwards[2], to_block[2];
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
     const float decay = exp2_approximate(decays.log_decay[t + 8 * i] - end);
     onwards[i] = pack_pair<T>(decay, decay);
-    to_block[i] = load_word(decays.to_block + 16 * j + tile_column() + 8 * i);
+    to_block[i] = load_word(decays.to_block + 16 * j + 2 * (lane % 4) + 8 * i);
   }
 #pragma unroll
   for (int i = 0; i < 4; ++i)
     scores.r[i] = multiply_pair<T>(multiply_pair<T>(scores.r[i], to_block[i / 2]), onwards[i & 1]);
-  multiply_add_row<false>(y, scores, x + 16 * j * Padded<T, P>::kStride, Padded<T, P>::kStride);
+  return scores;
+}
+
+/// y[t] += sum over the s of block j of weights[t, s] x_s.
+template <int P, typename T>
+__device__ inline void add_block(Tile (&y)[P / 8], const FragmentA<T>& weights, const T* x, int j) {
+  multiply_add_row<false>(y, weights, x + 16 * j * Padded<T, P>::kStride, Padded<T, P>::kStride);
 }
 
 /// u = y SiLU(z) for this warp's 16 elements: z's tile, which holds z / 2, becomes u, which is then copied
 /// out, and the sums of u^2 with it. Elements from `rows` on are left out.
 /// @param u, squares  of the tile's first element; `step` is a token from one element to the next
-template <int P, typename T>
+template <int P, typename Layout, typename T>
 __device__ inline void gate_and_store(const Tile (&y)[P / 8], T* z, int warp, int rows, int step, T* u,
-                                      int u_width, float* squares, int squares_width) {
-  constexpr int kStride = Padded<T, P>::kStride, kPer = 16 / static_cast<int>(sizeof(T)), kPacks = P / kPer;
+                                      int u_width, float* squares, int squares_width,
+                                      unsigned lane = lane_id()) {
+  constexpr int kPer = 16 / static_cast<int>(sizeof(T)), kPacks = P / kPer;
   const int t0 = 16 * warp;
   float sums[2] = {0, 0};
 #pragma unroll
   for (int p = 0; p < P; p += 16) {
-    FragmentA<T> gate = load_a<true>(z + t0 * kStride + p, kStride);
+    FragmentA<T> gate = Layout::template load_a<true>(z, t0, p, lane);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const float2 half = unpack_pair<T>(gate.r[i]);
       const Tile& tile = y[p / 8 + i / 2];
       const float u0 = tile.r[2 * (i & 1)] * silu_of_half(half.x),
                   u1 = tile.r[2 * (i & 1) + 1] * silu_of_half(half.y);
-      sums[i & 1] += u0 * u0 + u1 * u1;
+      sums[i & 1] = u0 * u0 + (u1 * u1 + sums[i & 1]);
       gate.r[i] = pack_pair<T>(u0, u1);
     }
-    store_a(z + t0 * kStride + p, kStride, gate);
+    Layout::store_a(z, t0, p, gate, lane);
   }
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const float sum = lane_sum<3>(sums[half]);
-    const int t = t0 + tile_row() + 8 * half;
-    if (lane_id() % 4 == 0 && t < rows) squares[static_cast<int64_t>(t) * step * squares_width] = sum;
+    const int t = t0 + static_cast<int>(lane / 4) + 8 * half;
+    if (lane % 4 == 0 && t < rows) squares[static_cast<int64_t>(t) * step * squares_width] = sum;
   }
   __syncwarp();
-  const int first = t0 + lane_id() / kPacks, pack = lane_id() % kPacks * kPer;
-  const T* from = z + first * kStride + pack;
+  const int first = t0 + static_cast<int>(lane / kPacks), pack = static_cast<int>(lane % kPacks) * kPer;
   u += static_cast<int64_t>(first) * step * u_width + pack;
   const int64_t pass = static_cast<int64_t>(kWarp / kPacks) * step * u_width;
 #pragma unroll
   for (int row = 0; row < 16; row += kWarp / kPacks, u += pass)
     if (first + row < rows)
-      *reinterpret_cast<uint4*>(u) = *reinterpret_cast<const uint4*>(from + row * kStride);
+      *reinterpret_cast<uint4*>(u) = *reinterpret_cast<const uint4*>(z + Layout::at(first + row, pack));
 }
 
 /// Calls body with T, N and P of a shape as constants.

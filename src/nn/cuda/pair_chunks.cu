@@ -1,6 +1,7 @@
 // What all heads of a chunk of a long sequence share, once: B and C after convolution and SiLU, and C B^T;
 // and the decays of each head. (x, which each head has for itself, is convolved where it is scanned.)
 #include "nn/cuda/pair.cuh"
+#include "nn/cuda/tiles.cuh"
 
 namespace bsm::kernels {
 
@@ -14,6 +15,7 @@ struct ChunkArguments {
   const float* conv_state;
   int taken_at;
   int most_chunks;
+  bool tiles;
   T* bc;
   T* scores;
   ChunkDecays<T>* decays;
@@ -66,8 +68,8 @@ __global__ void __launch_bounds__(kPairThreads) pair_chunks_kernel(ChunkArgument
   if (begin < kHalo && direction == 0 && a.conv_state != nullptr) {
     const int count = s.conv_width - 1;
     const float* stored = a.conv_state + sequence * count * channels + s.d_inner;
-    restore_halo<N>(B, stored, count, channels, begin, thread, kPairThreads);
-    restore_halo<N>(C, stored + N, count, channels, begin, thread, kPairThreads);
+    restore_halo<N, PaddedLayout<T, N>>(B, stored, count, channels, begin, thread, kPairThreads);
+    restore_halo<N, PaddedLayout<T, N>>(C, stored + N, count, channels, begin, thread, kPairThreads);
     __syncthreads();
   }
   convolve_tile<N>(B, TileTaps<N>(taps, channels, bias));
@@ -80,12 +82,14 @@ __global__ void __launch_bounds__(kPairThreads) pair_chunks_kernel(ChunkArgument
     *reinterpret_cast<uint4*>(scores + score_block(warp, j)) =
         make_uint4(block.r[0], block.r[1], block.r[2], block.r[3]);
   }
-  T* bc = a.bc + (scanned * s.length + begin) * 2 * N;
-  for (int i = thread; i < (end - begin) * 2 * kPacks; i += kPairThreads) {
+  // Rows after the end are those of inputs of zero: finite, and nothing comes of them.
+  T* bc = a.bc + numbered * kPairChunk * 2 * N;
+  for (int i = thread; i < kPairChunk * 2 * kPacks; i += kPairThreads) {
     const int row = i / (2 * kPacks), pack = i % (2 * kPacks);
     const T* from = (pack < kPacks ? B : C) + row * kStride + pack % kPacks * kPer;
-    *reinterpret_cast<uint4*>(bc + static_cast<int64_t>(row) * 2 * N + pack * kPer) =
-        *reinterpret_cast<const uint4*>(from);
+    const int to =
+        a.tiles ? pack / 8 * kPairChunk * kTileColumns + tile_at(row, pack % 8) : row * 2 * N + pack * kPer;
+    *reinterpret_cast<uint4*>(bc + to) = *reinterpret_cast<const uint4*>(from);
   }
 }
 
@@ -93,6 +97,7 @@ __global__ void __launch_bounds__(kPairThreads) pair_chunks_kernel(ChunkArgument
 
 int64_t pair_most_chunks(const PairShape& shape) { return (shape.length + kPairChunk - 1) / kPairChunk + 1; }
 int64_t pair_score_elements() { return int64_t{kScoreBlocks} * kScoreBlock; }
+int64_t pair_bc_elements(const PairShape& shape) { return int64_t{kPairChunk} * 2 * shape.state; }
 int64_t pair_decays_bytes() { return sizeof(ChunkDecays<Bfloat16>); }
 
 size_t pair_chunks_bytes(const PairShape& shape) {
@@ -116,6 +121,7 @@ cudaError_t launch_pair_chunks(const PairShape& shape, const void* projected, co
                                       state.conv_in,
                                       state.taken_at(),
                                       most,
+                                      pair_scans_groups(shape),
                                       static_cast<T*>(chunks.bc),
                                       static_cast<T*>(chunks.scores),
                                       static_cast<ChunkDecays<T>*>(chunks.decays)};

@@ -23,26 +23,33 @@ void check(cudaError_t error, const char* kernel) {
   if (error != cudaSuccess) throw_cuda_error(error, std::string("running the block's ") + kernel + " kernel");
 }
 
+kernels::NormedRows rows_of(const NormedStream& normed) {
+  if (!normed.xn.defined()) return {};
+  return {normed.xn.data_ptr(), normed.rms.data_ptr<float>()};
+}
+
 const float* floats(const Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<float>() : nullptr; }
 
 /// Buffers between the kernels, for as many tokens as a slice has at most.
 struct Workspace {
-  Tensor xn, projected, bc, scores, decays, u, squares, products;
+  Tensor xn, rms, projected, bc, scores, decays, u, squares, products;
 
-  Workspace(const PairShape& s, const torch::TensorOptions& options, bool short_sequences) {
+  Workspace(const PairShape& s, const torch::TensorOptions& options, bool short_sequences,
+            bool merges_products) {
     const auto real = options.dtype(torch::kFloat32);
     const int64_t n = s.tokens();
     xn = torch::empty({n, s.dim}, options);
+    rms = torch::empty({n}, real);
     projected = torch::empty({n, s.projected_width()}, options);
     if (!short_sequences) {
       const int64_t chunks = s.directions * s.sequences() * kernels::pair_most_chunks(s);
-      bc = torch::empty({s.directions, n, 2 * s.state}, options);
+      bc = torch::empty({chunks, kernels::pair_bc_elements(s)}, options);
       scores = torch::empty({chunks, kernels::pair_score_elements()}, options);
       decays = torch::empty({chunks, s.heads(), kernels::pair_decays_bytes()}, options.dtype(torch::kUInt8));
     }
     u = torch::empty({s.directions * n * s.d_inner}, options);
     squares = torch::empty({s.directions, n, s.heads()}, real);
-    products = torch::empty({s.directions * n * s.dim}, options);
+    if (!merges_products) products = torch::empty({(1 + s.directions) * n * s.dim}, options);
   }
 };
 
@@ -54,17 +61,18 @@ class PairRun {
         scan_weights_{floats(weights.taps), floats(weights.conv_bias), floats(weights.dt_bias),
                       floats(weights.A_log), floats(weights.D)},
         short_(largest.length <= kernels::kPairShortLength && !keeps_state),
-        workspace_(largest, weights.in.options(), short_),
+        workspace_(largest, weights.in.options(), short_, weights.tiles),
         stream_(stream) {}
 
-  /// @param normed  of the slice's tokens, or undefined
-  void project(const PairShape& s, const StreamView& x, Tensor normed) {
-    if (!normed.defined()) {
-      normed = workspace_.xn.narrow(0, 0, s.tokens());
-      check(kernels::launch_pair_norm(s, x, normed.data_ptr(), stream_), "norm");
+  /// @param normed  of the slice's tokens; its own buffers where undefined
+  void project(const PairShape& s, const StreamView& x, const NormedStream& normed) {
+    normed_ = normed;
+    if (!normed_.xn.defined()) {
+      normed_ = {workspace_.xn.narrow(0, 0, s.tokens()), workspace_.rms.narrow(0, 0, s.tokens())};
+      check(kernels::launch_pair_norm(s, x, rows_of(normed_), stream_), "norm");
     }
     Tensor projected = workspace_.projected.narrow(0, 0, s.tokens());
-    torch::mm_out(projected, normed, weights_.in);
+    torch::mm_out(projected, normed_.xn, weights_.in.t());
   }
 
   void scan(const PairShape& s, const kernels::CarriedState& state) {
@@ -84,17 +92,25 @@ class PairRun {
           "scan");
   }
 
-  void merge(const PairShape& s, const StreamView& x, const StreamView& y, const Tensor& normed) {
+  /// @param normed  of the slice's tokens of y, or undefined
+  void merge(const PairShape& s, const StreamView& x, const StreamView& y, const NormedStream& normed) {
     const int64_t n = s.tokens();
-    const Tensor u =
-        workspace_.u.narrow(0, 0, s.directions * n * s.d_inner).view({s.directions, n, s.d_inner});
+    const kernels::MergeInputs in{normed_.xn.data_ptr(),   floats(normed_.rms),
+                                  workspace_.u.data_ptr(), floats(workspace_.squares),
+                                  weights_.out.data_ptr(), floats(weights_.bias)};
+    if (weights_.tiles) {
+      check(kernels::launch_pair_merge_products(s, in, x, y, rows_of(normed), stream_), "merge");
+      return;
+    }
     Tensor products =
-        workspace_.products.narrow(0, 0, s.directions * n * s.dim).view({s.directions, n, s.dim});
-    torch::bmm_out(products, u, weights_.out);
-    check(kernels::launch_pair_merge(s, workspace_.projected.data_ptr(), products.data_ptr(),
-                                     workspace_.squares.data_ptr<float>(), floats(weights_.bias), x, y,
-                                     normed.defined() ? normed.data_ptr() : nullptr, stream_),
-          "merge");
+        workspace_.products.narrow(0, 0, (1 + s.directions) * n * s.dim).view({1 + s.directions, n, s.dim});
+    Tensor residual = products[0], of_directions = products.narrow(0, 1, s.directions);
+    torch::mm_out(residual, normed_.xn, weights_.out.narrow(0, 0, s.dim));
+    torch::bmm_out(
+        of_directions,
+        workspace_.u.narrow(0, 0, s.directions * n * s.d_inner).view({s.directions, n, s.d_inner}),
+        weights_.out.narrow(0, s.dim, s.directions * s.d_inner).view({s.directions, s.d_inner, s.dim}));
+    check(kernels::launch_pair_merge(s, products.data_ptr(), in, x, y, rows_of(normed), stream_), "merge");
   }
 
   /// The convolution's state after `at` elements, [S, conv_width - 1, channels].
@@ -121,6 +137,7 @@ class PairRun {
   bool short_;
   Workspace workspace_;
   cudaStream_t stream_;
+  NormedStream normed_;  ///< what project() read
 };
 
 /// Rows of directions, padded at the front to kMaxConvWidth taps and transposed: [kMaxConvWidth, channels].
@@ -128,6 +145,15 @@ Tensor taps_of(const MixerWeights& core) {
   const Tensor weight = core.conv_weight.t();
   return torch::cat(
       {torch::zeros({kernels::kMaxConvWidth - weight.size(0), weight.size(1)}, weight.options()), weight});
+}
+
+/// Slices of 64 rows of a matrix [K, D], transposed and permuted as kernels::MergeInputs::weights.
+Tensor tiles_of(const Tensor& matrix) {
+  const int64_t D = matrix.size(1);
+  const Tensor slices = matrix.view({-1, 64, D}).transpose(1, 2).reshape({-1, D / 8, 8, 8, 8});
+  const Tensor rows = torch::arange(8, matrix.options().dtype(torch::kInt64)).view({8, 1});
+  const Tensor pieces = rows.bitwise_xor(rows.t()).view({1, 1, 8, 8, 1});
+  return slices.gather(3, pieces.expand(slices.sizes())).reshape({-1, D, 64}).contiguous();
 }
 
 StreamView view_of(const Tensor& x) { return {x.data_ptr<float>(), x.stride(0), x.stride(1), x.stride(2)}; }
@@ -145,7 +171,8 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& w, const MixerSizes& sizes,
   shape.d_inner = static_cast<int>(sizes.d_inner), shape.state = static_cast<int>(sizes.state);
   shape.head_dim = static_cast<int>(sizes.head_dim);
   const int64_t E = sizes.in_proj_width(), padding = shape.slab() - E;
-  std::vector<Tensor> in, out, taps, conv_bias, dt_bias, A_log, D;
+  shape.dim = static_cast<int>(w.in.size(0));
+  std::vector<Tensor> in, out = {w.residual}, taps, conv_bias, dt_bias, A_log, D;
   for (size_t d = 0; d < cores.size(); ++d) {
     Tensor slab = torch::constant_pad_nd(w.in.narrow(1, static_cast<int64_t>(d) * E, E), {0, padding});
     slab.narrow(1, 0, sizes.d_inner) *= 0.5;  // z: what goes into a SiLU is halved, see ScanWeights
@@ -157,10 +184,14 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& w, const MixerSizes& sizes,
     A_log.push_back(cores[d]->A_log);
     D.push_back(cores[d]->D);
   }
-  in.push_back(w.residual);
+  const Tensor out_matrix = torch::cat(out).to(dtype);
+  const c10::DeviceGuard guard(out_matrix.device());
+  const bool tiles = kernels::pair_merges_products(shape);
   return {sizes,
-          torch::cat(in, 1).to(dtype).contiguous(),
-          torch::stack(out).to(dtype).contiguous(),
+          static_cast<int>(cores.size()),
+          torch::cat(in, 1).t().to(dtype).contiguous(),
+          tiles ? tiles_of(out_matrix) : out_matrix,
+          tiles,
           w.bias.to(torch::kFloat32).contiguous(),
           torch::stack(taps).contiguous(),
           torch::stack(conv_bias).contiguous(),
@@ -173,7 +204,7 @@ PairShape pair_shape(const Tensor& x, const PairWeightsCuda& weights) {
   PairShape shape;
   shape.scalar =
       weights.in.scalar_type() == torch::kFloat16 ? kernels::Scalar::kFloat16 : kernels::Scalar::kBfloat16;
-  shape.directions = static_cast<int>(weights.out.size(0));
+  shape.directions = weights.directions;
   shape.outer = x.size(0);
   shape.length = static_cast<int>(x.size(1));
   shape.inner = x.size(2);
@@ -189,8 +220,8 @@ ResidualStream pair_block_fused(const ResidualStream& stream, const PairWeightsC
                                 MixerState* state, int64_t state_at, int64_t slice_bytes) {
   const Tensor& x = stream.x;
   TORCH_CHECK(x.dim() == 4 && x.is_contiguous() && x.scalar_type() == torch::kFloat32 && x.numel() > 0 &&
-                  x.size(3) == weights.in.size(0),
-              "pair_block_fused: expected contiguous float32 [outer, L, inner, ", weights.in.size(0),
+                  x.size(3) == weights.in.size(1),
+              "pair_block_fused: expected contiguous float32 [outer, L, inner, ", weights.in.size(1),
               "], got ", x.sizes());
   const c10::DeviceGuard guard(x.device());
   const torch::NoGradGuard no_grad;
@@ -210,11 +241,14 @@ ResidualStream pair_block_fused(const ResidualStream& stream, const PairWeightsC
     return shape;
   };
 
-  Tensor normed;  // of y
-  if (along_outer || at_once == count)
-    normed = torch::empty({whole.tokens(), whole.dim}, weights.in.options());
-  const auto tokens_of = [](const Tensor& tensor, int64_t begin, int64_t count) {
-    return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
+  const bool neighbours = along_outer || at_once == count;  // the tokens of a slice
+  NormedStream normed;                                      // of y
+  if (neighbours)
+    normed = {torch::empty({whole.tokens(), whole.dim}, weights.in.options()),
+              torch::empty({whole.tokens()}, x.options())};
+  const auto tokens_of = [&](const NormedStream& all, int64_t begin, int64_t count) {
+    if (!neighbours || !all.xn.defined()) return NormedStream{};
+    return NormedStream{all.xn.narrow(0, begin, count), all.rms.narrow(0, begin, count)};
   };
   PairRun run(weights, slice_shape(at_once), state != nullptr, current_stream(x));
   for (int64_t begin = 0; begin < count; begin += at_once) {
@@ -223,8 +257,7 @@ ResidualStream pair_block_fused(const ResidualStream& stream, const PairWeightsC
     const int dimension = along_outer ? 0 : 2;
     const StreamView from = view_of(x.narrow(dimension, begin, sequences));
     const int64_t first_token = begin * (whole.tokens() / count);  // where tokens are neighbours
-    run.project(shape, from,
-                normed.defined() ? tokens_of(stream.normed, first_token, shape.tokens()) : Tensor());
+    run.project(shape, from, tokens_of(stream.normed, first_token, shape.tokens()));
     stage_done(Stage::kProjections);
     if (state == nullptr) {
       run.scan(shape, {});

@@ -15,11 +15,13 @@ namespace bsm {
 /// `out`.
 struct PairWeightsCuda {
   MixerSizes sizes;
-  torch::Tensor in;  ///< [D, PairShape::projected_width()] 16-bit: a slab for each direction, then `residual`
-  torch::Tensor out;                ///< [directions, d_inner, D] 16-bit
-  torch::Tensor bias;               ///< [D] float32, as all that follow
-  torch::Tensor taps;               ///< [directions, kMaxConvWidth, channels]
-  torch::Tensor conv_bias;          ///< [directions, channels]
+  int directions;
+  torch::Tensor in;         ///< [PairShape::projected_width(), D] 16-bit: a slab for each direction
+  torch::Tensor out;        ///< [D + directions d_inner, D] 16-bit: `residual`, then that of each direction
+  bool tiles;               ///< whether `out` lies as kernels::MergeInputs::weights
+  torch::Tensor bias;       ///< [D] float32, as all that follow
+  torch::Tensor taps;       ///< [directions, kMaxConvWidth, channels]
+  torch::Tensor conv_bias;  ///< [directions, channels]
   torch::Tensor dt_bias, A_log, D;  ///< [directions, heads]
 };
 

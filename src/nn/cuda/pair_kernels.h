@@ -38,8 +38,8 @@ struct PairShape {
   /// Columns [z | x | B | C | dt] of a direction in `projected`, padded so that every part is 16-byte
   /// aligned.
   __host__ __device__ int slab() const { return (d_inner + channels() + heads() + 7) / 8 * 8; }
-  /// Columns of `projected`: a slab for each direction, then x W_res.
-  __host__ __device__ int projected_width() const { return directions * slab() + dim; }
+  /// Columns of `projected`: a slab for each direction.
+  __host__ __device__ int projected_width() const { return directions * slab(); }
 };
 
 constexpr int kMaxPairDim = 512;
@@ -67,8 +67,14 @@ struct StreamView {
   int64_t stride_outer = 0, stride_length = 0, stride_inner = 0;
 };
 
-/// xn = x / sqrt(mean(x^2) + 1e-5), [tokens, dim] contiguous.
-cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, void* xn, cudaStream_t stream);
+/// Rows of a stream after their norm.
+struct NormedRows {
+  void* xn = nullptr;    ///< [tokens, dim]: x / rms
+  float* rms = nullptr;  ///< [tokens]: sqrt(mean(x^2) + 1e-5)
+};
+
+cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, const NormedRows& normed,
+                             cudaStream_t stream);
 
 /// The state that direction 0 starts from and leaves. All null but for streams.
 struct CarriedState {
@@ -83,12 +89,13 @@ struct CarriedState {
 
 /// What the scan of long sequences needs of each chunk, in scan order, made once for all heads.
 struct ChunkBuffers {
-  void* bc;      ///< [directions, S, L, 2 state]: B and C after convolution and SiLU
+  void* bc;      ///< [directions, S, most_chunks, pair_bc_elements()]: B and C after convolution and SiLU
   void* scores;  ///< [directions, S, most_chunks, kScoreElements]: C B^T, see pair.cuh
   void* decays;  ///< [directions, S, most_chunks, heads] of pair_decays_bytes(): see pair.cuh
 };
 /// Most chunks that a sequence is cut into.
 int64_t pair_most_chunks(const PairShape& shape);
+int64_t pair_bc_elements(const PairShape& shape);
 int64_t pair_score_elements();
 int64_t pair_decays_bytes();
 
@@ -103,6 +110,14 @@ cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, cons
                              const ChunkBuffers& chunks, const CarriedState& state, void* u, float* squares,
                              cudaStream_t stream);
 
+/// Whether launch_pair_scan() multiplies by warpgroups on the current device; launch_pair_chunks() then
+/// leaves B and C as tiles (tiles.cuh).
+bool pair_scans_groups(const PairShape& shape);
+/// launch_pair_scan() there.
+cudaError_t launch_pair_scan_groups(const PairShape& shape, const void* projected, const ScanWeights& weights,
+                                    const ChunkBuffers& chunks, const CarriedState& state, void* u,
+                                    float* squares, cudaStream_t stream);
+
 /// Longest sequence of launch_pair_scan_short().
 constexpr int kPairShortLength = 64;
 /// launch_pair_chunks() and launch_pair_scan() at once for short sequences without state: all heads in one
@@ -110,11 +125,29 @@ constexpr int kPairShortLength = 64;
 cudaError_t launch_pair_scan_short(const PairShape& shape, const void* projected, const ScanWeights& weights,
                                    void* u, float* squares, cudaStream_t stream);
 
-/// y = x + bias + rms(x) residual + sum of r products (see above).
-/// @param projected its last `dim` columns are xn W_res   @param products [directions, tokens, dim]
-/// @param normed null, or what launch_pair_norm() would make of y
-cudaError_t launch_pair_merge(const PairShape& shape, const void* projected, const void* products,
-                              const float* squares, const float* bias, const StreamView& x,
-                              const StreamView& y, void* normed, cudaStream_t stream);
+/// What the end of a block reads but for the stream; `weights` is [xn | u of each direction]'s matrix.
+struct MergeInputs {
+  const void* xn;        ///< [tokens, dim]
+  const float* rms;      ///< [tokens], of x
+  const void* u;         ///< of the scan, as `squares`
+  const float* squares;  //
+  const void*
+      weights;  ///< [(dim + directions d_inner) / 64, dim, 64], slices of its transpose as tiles (wgmma.cuh)
+  const float* bias;  ///< [dim]
+};
+
+/// Whether launch_pair_merge_products() exists for this shape on the current device.
+bool pair_merges_products(const PairShape& shape);
+/// y = x + bias + rms(x) (xn W_res) + sum of r (u M), see above.
+/// @param normed  null, or what launch_pair_norm() would make of y
+cudaError_t launch_pair_merge_products(const PairShape& shape, const MergeInputs& in, const StreamView& x,
+                                       const StreamView& y, const NormedRows& normed, cudaStream_t stream);
+
+/// The same where the products are made already.
+/// @param products  [1 + directions, tokens, dim]: xn W_res, then u M; of `in`, only factors and bias are
+/// read
+cudaError_t launch_pair_merge(const PairShape& shape, const void* products, const MergeInputs& in,
+                              const StreamView& x, const StreamView& y, const NormedRows& normed,
+                              cudaStream_t stream);
 
 }  // namespace bsm::kernels

@@ -1,6 +1,6 @@
 // Both ends of a block: the norm of the residual stream ahead of the input projection, and the sum that
 // updates the stream. One warp to a token; the only kernels that know where a slice of the stream lies.
-#include "nn/cuda/pair.cuh"
+#include "nn/cuda/pair_norm.cuh"
 
 namespace bsm::kernels {
 
@@ -8,88 +8,76 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kV = 4;
-constexpr float kEps = 1e-5f;
+constexpr int kMostPacks = kMaxPairDim / (kWarp * kV);
 
-__device__ inline int64_t stream_offset(const StreamView& x, int64_t token, int64_t inner, int64_t length) {
-  const int64_t row = token / inner;
-  return row / length * x.stride_outer + row % length * x.stride_length + token % inner * x.stride_inner;
-}
-
-__device__ inline float mean_square(const float* x, int dim) {
-  float squares = 0;
-  for (int d = lane_id() * kV; d < dim; d += kWarp * kV) {
-    const auto v = load_pack<kV>(x + d);
-#pragma unroll
-    for (int i = 0; i < kV; ++i) squares += v.v[i] * v.v[i];
-  }
-  return lane_sum(squares) / static_cast<float>(dim) + kEps;
-}
-
+/// A warp's token as xn, and its rms.
+/// @param x  a lane's packs of it, `squares` their sum of squares
 template <typename T>
-__global__ void __launch_bounds__(kWarps* kWarp) norm_kernel(PairShape shape, StreamView x, T* xn) {
-  const int64_t token = static_cast<int64_t>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
-  if (token >= shape.tokens()) return;
-  const float* from = x.data + stream_offset(x, token, shape.inner, shape.length);
-  const float scale = rsqrtf(mean_square(from, shape.dim));
-  for (int d = lane_id() * kV; d < shape.dim; d += kWarp * kV) {
-    const auto v = load_pack<kV>(from + d);
-    float out[kV];
+__device__ inline void store_normed(const Pack<float, kV> (&x)[kMostPacks], float squares, int64_t token,
+                                    int dim, const NormedRows& normed) {
+  const float mean = lane_sum(squares) / static_cast<float>(dim) + kPairNormEps, scale = rsqrtf(mean);
+  if (lane_id() == 0) normed.rms[token] = mean * scale;
 #pragma unroll
-    for (int i = 0; i < kV; ++i) out[i] = v.v[i] * scale;
-    store_pack<kV>(xn + token * shape.dim + d, out);
+  for (int pack = 0; pack < kMostPacks; ++pack) {
+    const int d = (pack * kWarp + lane_id()) * kV;
+    if (d >= dim) break;
+    float values[kV];
+#pragma unroll
+    for (int i = 0; i < kV; ++i) values[i] = x[pack].v[i] * scale;
+    store_pack<kV>(static_cast<T*>(normed.xn) + token * dim + d, values);
   }
 }
 
 template <typename T>
 __global__ void __launch_bounds__(kWarps* kWarp)
-    merge_kernel(PairShape shape, const T* projected, const T* products, const float* squares,
-                 const float* bias, StreamView x, StreamView y, T* normed) {
+    norm_kernel(PairShape shape, StreamView x, NormedRows normed) {
   const int64_t token = static_cast<int64_t>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
   if (token >= shape.tokens()) return;
-  const float* own = x.data + stream_offset(x, token, shape.inner, shape.length);
-  float* out = y.data + stream_offset(y, token, shape.inner, shape.length);
-  const int heads = shape.heads();
-  float scale[2] = {0, 0};
-  for (int direction = 0; direction < shape.directions; ++direction) {
-    float sum = 0;
-    for (int h = lane_id(); h < heads; h += kWarp)
-      sum += squares[(direction * shape.tokens() + token) * heads + h];
-    scale[direction] = rsqrtf(lane_sum(sum) / static_cast<float>(shape.d_inner) + kEps);
-  }
-  const float rms = sqrtf(mean_square(own, shape.dim));
-  const T* residual = projected + token * shape.projected_width() + shape.directions * shape.slab();
-  constexpr int kMostPacks = kMaxPairDim / (kWarp * kV);
-  Pack<float, kV> sums[kMostPacks];
-  float squares_of_y = 0;
+  const float* from = x.data + stream_offset(x, token, shape);
+  Pack<float, kV> row[kMostPacks];
+  float squares = 0;
 #pragma unroll
   for (int pack = 0; pack < kMostPacks; ++pack) {
     const int d = (pack * kWarp + lane_id()) * kV;
     if (d >= shape.dim) break;
-    const auto old = load_pack<kV>(own + d), constant = load_pack<kV>(bias + d);
-    const auto linear = load_pack<kV>(residual + d);
+    row[pack] = load_pack<kV>(from + d);
+#pragma unroll
+    for (int i = 0; i < kV; ++i) squares += row[pack].v[i] * row[pack].v[i];
+  }
+  store_normed<T>(row, squares, token, shape.dim, normed);
+}
+
+template <typename T>
+__global__ void __launch_bounds__(kWarps* kWarp)
+    merge_kernel(PairShape shape, const T* products, MergeInputs in, StreamView x, StreamView y,
+                 NormedRows normed) {
+  const int64_t token = static_cast<int64_t>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
+  if (token >= shape.tokens()) return;
+  const float* own = x.data + stream_offset(x, token, shape);
+  float* out = y.data + stream_offset(y, token, shape);
+  float scale[3] = {in.rms[token]};
+  for (int direction = 0; direction < shape.directions; ++direction)
+    scale[1 + direction] = norm_factor<kWarp>(in.squares, shape, direction, token);
+  Pack<float, kV> sums[kMostPacks];
+  float squares = 0;
+#pragma unroll
+  for (int pack = 0; pack < kMostPacks; ++pack) {
+    const int d = (pack * kWarp + lane_id()) * kV;
+    if (d >= shape.dim) break;
+    const auto old = load_pack<kV>(own + d), constant = load_pack<kV>(in.bias + d);
     Pack<float, kV>& sum = sums[pack];
 #pragma unroll
-    for (int i = 0; i < kV; ++i) sum.v[i] = old.v[i] + constant.v[i] + rms * to_float(linear.v[i]);
-    for (int direction = 0; direction < shape.directions; ++direction) {
-      const auto product = load_pack<kV>(products + (direction * shape.tokens() + token) * shape.dim + d);
+    for (int i = 0; i < kV; ++i) sum.v[i] = old.v[i] + constant.v[i];
+    for (int part = 0; part < 1 + shape.directions; ++part) {
+      const auto product = load_pack<kV>(products + (part * shape.tokens() + token) * shape.dim + d);
 #pragma unroll
-      for (int i = 0; i < kV; ++i) sum.v[i] += scale[direction] * to_float(product.v[i]);
+      for (int i = 0; i < kV; ++i) sum.v[i] += scale[part] * to_float(product.v[i]);
     }
     *reinterpret_cast<Pack<float, kV>*>(out + d) = sum;
 #pragma unroll
-    for (int i = 0; i < kV; ++i) squares_of_y += sum.v[i] * sum.v[i];
+    for (int i = 0; i < kV; ++i) squares += sum.v[i] * sum.v[i];
   }
-  if (normed == nullptr) return;
-  const float normalise = rsqrtf(lane_sum(squares_of_y) / static_cast<float>(shape.dim) + kEps);
-#pragma unroll
-  for (int pack = 0; pack < kMostPacks; ++pack) {
-    const int d = (pack * kWarp + lane_id()) * kV;
-    if (d >= shape.dim) break;
-    float values[kV];
-#pragma unroll
-    for (int i = 0; i < kV; ++i) values[i] = sums[pack].v[i] * normalise;
-    store_pack<kV>(normed + token * shape.dim + d, values);
-  }
+  if (normed.xn != nullptr) store_normed<T>(sums, squares, token, shape.dim, normed);
 }
 
 dim3 grid_of(const PairShape& shape) {
@@ -98,21 +86,20 @@ dim3 grid_of(const PairShape& shape) {
 
 }  // namespace
 
-cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, void* xn, cudaStream_t stream) {
+cudaError_t launch_pair_norm(const PairShape& shape, const StreamView& x, const NormedRows& normed,
+                             cudaStream_t stream) {
   return with_scalar(shape.scalar, [&](auto scalar) {
-    using T = decltype(scalar);
-    return launch(norm_kernel<T>, grid_of(shape), kWarps * kWarp, 0, stream, shape, x, static_cast<T*>(xn));
+    return launch(norm_kernel<decltype(scalar)>, grid_of(shape), kWarps * kWarp, 0, stream, shape, x, normed);
   });
 }
 
-cudaError_t launch_pair_merge(const PairShape& shape, const void* projected, const void* products,
-                              const float* squares, const float* bias, const StreamView& x,
-                              const StreamView& y, void* normed, cudaStream_t stream) {
+cudaError_t launch_pair_merge(const PairShape& shape, const void* products, const MergeInputs& in,
+                              const StreamView& x, const StreamView& y, const NormedRows& normed,
+                              cudaStream_t stream) {
   return with_scalar(shape.scalar, [&](auto scalar) {
     using T = decltype(scalar);
     return launch(merge_kernel<T>, grid_of(shape), kWarps * kWarp, 0, stream, shape,
-                  static_cast<const T*>(projected), static_cast<const T*>(products), squares, bias, x, y,
-                  static_cast<T*>(normed));
+                  static_cast<const T*>(products), in, x, y, normed);
   });
 }
 

@@ -11,20 +11,6 @@ namespace bsm::kernels {
 
 namespace {
 
-template <typename T>
-struct ScanArguments {
-  PairShape shape;
-  const T* projected;
-  ScanWeights weights;
-  int most_chunks;
-  const T* bc;
-  const T* scores;
-  const ChunkDecays<T>* decays;
-  CarriedState state;
-  T* u;
-  float* squares;
-};
-
 /// What the heads of a block share, and what each has for itself.
 template <typename T, int N, int P, int Heads>
 struct PairScanShared {
@@ -53,7 +39,7 @@ struct StateTiles {
 
 template <typename T, int N, int P, int Heads>
 __global__ void __launch_bounds__(kPairThreads* Heads, Heads == 1 ? 3 : 2)
-    pair_scan_kernel(const __grid_constant__ ScanArguments<T> a) {
+    pair_scan_kernel(const __grid_constant__ PairScanArguments<T> a) {
   using Shared = PairScanShared<T, N, P, Heads>;
   using State = StateTiles<N, P>;
   constexpr int kNS = Padded<T, N>::kStride, kPS = Padded<T, P>::kStride;
@@ -84,10 +70,10 @@ __global__ void __launch_bounds__(kPairThreads* Heads, Heads == 1 ? 3 : 2)
     load_rows<kHalo + kPairChunk, P, kPairThreads>(
         x - kHalo * kPS, z_of_head + s.d_inner + static_cast<int64_t>(begin - kHalo) * stride, stride,
         pair_thread(), begin - kHalo, end);
-    const T* bc = a.bc + (scanned * s.length + begin) * 2 * N;
+    const int64_t numbered = scanned * a.most_chunks + chunk;
+    const T* bc = a.bc + numbered * kPairChunk * 2 * N;
     load_rows<kPairChunk, N, kPairThreads * Heads>(common.B, bc, 2 * N, thread, begin, end);
     load_rows<kPairChunk, N, kPairThreads * Heads>(common.C, bc + N, 2 * N, thread, begin, end);
-    const int64_t numbered = scanned * a.most_chunks + chunk;
     load_piece<sizeof(common.scores), kPairThreads * Heads>(
         common.scores, a.scores + numbered * kScoreBlocks * kScoreBlock, thread);
     load_piece<sizeof(ChunkDecays<T>), kPairThreads>(&shared.decays, a.decays + numbered * heads + head,
@@ -135,8 +121,8 @@ __global__ void __launch_bounds__(kPairThreads* Heads, Heads == 1 ? 3 : 2)
     __syncthreads();
     if (begin < kHalo && carries && a.state.conv_in != nullptr) {
       const int stored = s.conv_width - 1;
-      restore_halo<P>(x, a.state.conv_in + sequence * stored * channels + head * P, stored, channels, begin,
-                      pair_thread(), kPairThreads);
+      restore_halo<P, PaddedLayout<T, P>>(x, a.state.conv_in + sequence * stored * channels + head * P,
+                                          stored, channels, begin, pair_thread(), kPairThreads);
       __syncthreads();
     }
     convolve_tile<P>(x, taps);
@@ -164,8 +150,9 @@ __global__ void __launch_bounds__(kPairThreads* Heads, Heads == 1 ? 3 : 2)
             *reinterpret_cast<const uint4*>(common.scores + score_block(warp, j) + lane_id() * 8);
         return FragmentA<T>{{lanes.x, lanes.y, lanes.z, lanes.w}};
       };
-      for (int j = 0; j < warp; ++j) add_earlier_block<P>(y, scores(j), x, shared.decays, warp, j);
-      add_own_block<P>(y, scores(warp), x, shared.decays, skip, warp);
+      for (int j = 0; j < warp; ++j)
+        add_block<P>(y, weights_of_earlier_block(scores(j), shared.decays, warp, j), x, j);
+      add_block<P>(y, weights_of_own_block(scores(warp), shared.decays, skip, warp), x, warp);
     }
 
     const bool last = chunk + 1 == count;
@@ -197,9 +184,9 @@ __global__ void __launch_bounds__(kPairThreads* Heads, Heads == 1 ? 3 : 2)
     }
     if (computes) {
       const int64_t first = at.first + static_cast<int64_t>(begin) * at.step;
-      gate_and_store<P>(y, shared.z, warp, rows, at.step,
-                        a.u + (direction * s.tokens() + first) * s.d_inner + head * P, s.d_inner,
-                        a.squares + (direction * s.tokens() + first) * heads + head, heads);
+      gate_and_store<P, PaddedLayout<T, P>>(
+          y, shared.z, warp, rows, at.step, a.u + (direction * s.tokens() + first) * s.d_inner + head * P,
+          s.d_inner, a.squares + (direction * s.tokens() + first) * heads + head, heads);
     }
     __syncwarp();
     if (!last) stage_z(chunk + 1);
@@ -220,19 +207,12 @@ size_t pair_scan_bytes(const PairShape& shape) {
 cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, const ScanWeights& weights,
                              const ChunkBuffers& chunks, const CarriedState& state, void* u, float* squares,
                              cudaStream_t stream) {
+  if (pair_scans_groups(shape))
+    return launch_pair_scan_groups(shape, projected, weights, chunks, state, u, squares, stream);
   return with_pair_types(shape, [&](auto scalar, auto n, auto p) {
     using T = decltype(scalar);
     constexpr int N = decltype(n)::value, P = decltype(p)::value;
-    const ScanArguments<T> arguments{shape,
-                                     static_cast<const T*>(projected),
-                                     weights,
-                                     static_cast<int>(pair_most_chunks(shape)),
-                                     static_cast<const T*>(chunks.bc),
-                                     static_cast<const T*>(chunks.scores),
-                                     static_cast<const ChunkDecays<T>*>(chunks.decays),
-                                     state,
-                                     static_cast<T*>(u),
-                                     squares};
+    const PairScanArguments<T> arguments(shape, projected, weights, chunks, state, u, squares);
     const auto launch_with = [&](auto heads) {
       constexpr int kHeads = decltype(heads)::value;
       const dim3 grid(static_cast<unsigned>(shape.sequences() * (shape.heads() / kHeads)),

@@ -91,13 +91,14 @@ __global__ void __launch_bounds__(kPairThreads, 4)
     Tile y[P / 8];
 #pragma unroll
     for (int j = 0; j < kPairWarps; ++j)
-      if (j < warp) add_earlier_block<P>(y, scores[j], x, decays[head], warp, j);
+      if (j < warp) add_block<P>(y, weights_of_earlier_block(scores[j], decays[head], warp, j), x, j);
 #pragma unroll
     for (int j = 0; j < kPairWarps; ++j)  // indexed by constants, so that the scores stay in registers
-      if (j == warp) add_own_block<P>(y, scores[j], x, decays[head], skip, warp);
-    gate_and_store<P>(y, shared.heads.z[head % 2], warp, rows, at.step,
-                      a.u + (direction * s.tokens() + at.first) * s.d_inner + head * P, s.d_inner,
-                      a.squares + (direction * s.tokens() + at.first) * heads + head, heads);
+      if (j == warp) add_block<P>(y, weights_of_own_block(scores[j], decays[head], skip, warp), x, j);
+    gate_and_store<P, PaddedLayout<T, P>>(
+        y, shared.heads.z[head % 2], warp, rows, at.step,
+        a.u + (direction * s.tokens() + at.first) * s.d_inner + head * P, s.d_inner,
+        a.squares + (direction * s.tokens() + at.first) * heads + head, heads);
   }
 }
 

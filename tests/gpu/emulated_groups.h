@@ -1,0 +1,98 @@
+// Products by a warpgroup on the host: stands in for the machine-specific part of src/nn/cuda/wgmma.cuh. They
+// are done at once, from shared memory as the 128-byte swizzle permutes it: bits 4 to 6 of an address are
+// those of its row.
+#pragma once
+
+#include "emulator.h"
+
+namespace bsm::emulator {
+
+template <typename T>
+T in_tile(const void* start, int row, int column) {
+  uintptr_t address = reinterpret_cast<uintptr_t>(start) + static_cast<uintptr_t>(row * 128 + column * 2);
+  address ^= (address >> 7 & 7) << 4;
+  T value;
+  std::memcpy(static_cast<void*>(&value), reinterpret_cast<const void*>(address), sizeof(T));
+  return value;
+}
+
+/// Two elements as a register holds them.
+template <typename T>
+uint32_t pair_of(T low, T high) {
+  const T pair[2] = {low, high};
+  uint32_t word;
+  std::memcpy(&word, static_cast<const void*>(pair), sizeof(word));
+  return word;
+}
+
+}  // namespace bsm::emulator
+
+namespace bsm::kernels {
+
+inline void fence_for_products() {}
+inline void products_begin() {}
+inline void products_commit() {}
+template <int, int Tiles>
+void products_wait(Tile (&)[Tiles]) {}
+struct ArrivalBarrier {
+  void init() {}
+  void expect(int) {}
+  void copy(void* to, const void* from, int bytes) { std::memcpy(to, from, static_cast<size_t>(bytes)); }
+  void wait(int) {}
+};
+inline void prefetch(const void*, int) {}
+inline void group_barrier(int number, int threads) { emulator::group_barrier(number, threads); }
+inline bool runs_here(const void*) { return emulator::has_group_products; }
+
+inline void store_matrices(void* row, const uint32_t (&r)[4]) {
+  const unsigned char* all = emulator::exchange(&row, sizeof(row));
+  for (int matrix = 0; matrix < 4; ++matrix) {
+    unsigned char* address;
+    std::memcpy(&address, all + (8 * matrix + emulator::lane() / 4) * emulator::kSlotBytes, sizeof(address));
+    std::memcpy(address + 4 * (emulator::lane() % 4), &r[matrix], 4);
+  }
+}
+
+template <typename T>
+struct GroupOperand {
+  const T* start;
+
+  explicit GroupOperand(const T* tile) : start(tile) {}
+  GroupOperand operator+(int elements) const { return GroupOperand(start + elements); }
+};
+
+template <bool ByRows, typename T, int Tiles>
+void multiply_tiles_of_group(Tile (&d)[Tiles], const FragmentA<T>& a, const T* b_tile) {
+  const int g = emulator::lane() / 4, c = 2 * (emulator::lane() % 4);
+  for (int tile = 0; tile < Tiles; ++tile) {
+    uint32_t b[2];
+    for (int half = 0; half < 2; ++half) {
+      const auto at = [&](int k) {
+        const int n = 8 * tile + g;
+        return ByRows ? emulator::in_tile<T>(b_tile, k, n) : emulator::in_tile<T>(b_tile, n, k);
+      };
+      b[half] = emulator::pair_of(at(c + 8 * half), at(c + 8 * half + 1));
+    }
+    mma_16bit<T>(d[tile], a.r, b);
+  }
+}
+
+template <bool ByRows, typename T>
+void multiply_group(Tile (&d)[8], const FragmentA<T>& a, GroupOperand<T> b) {
+  multiply_tiles_of_group<ByRows>(d, a, b.start);
+}
+
+template <int Tiles, typename T>
+void multiply_group(Tile (&d)[Tiles], GroupOperand<T> left, GroupOperand<T> right) {
+  const int row = static_cast<int>(threadIdx.x) / 32 % 4 * 16 + emulator::lane() / 4,
+            c = 2 * (emulator::lane() % 4);
+  FragmentA<T> a;
+  for (int i = 0; i < 4; ++i) {
+    const int m = row + (i & 1 ? 8 : 0), k = c + (i & 2 ? 8 : 0);
+    a.r[i] =
+        emulator::pair_of(emulator::in_tile<T>(left.start, m, k), emulator::in_tile<T>(left.start, m, k + 1));
+  }
+  multiply_tiles_of_group<false>(d, a, right.start);
+}
+
+}  // namespace bsm::kernels
