@@ -32,9 +32,9 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& weights, const MixerSizes& 
 kernels::PairShape pair_shape(const torch::Tensor& x, const PairWeightsCuda& weights);
 
 /// Bytes that the projections of one slice of sequences may take: a block runs slice by slice, so that its
-/// memory does not grow with the batch. Smaller slices, which the second-level cache could hold, leave the
-/// scan too few sequences.
-constexpr int64_t kPairSliceBytes = int64_t{512} << 20;
+/// memory does not grow with the batch. Four windows of 8 s of the published network: fewer leave the last
+/// blocks of a launch too much of the GPU.
+constexpr int64_t kPairSliceBytes = int64_t{2} << 30;
 
 /// The block's new residual stream.
 /// @param stream  x as [outer, L, inner, D]; sequences run along L
