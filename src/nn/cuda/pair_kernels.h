@@ -35,9 +35,9 @@ struct PairShape {
   __host__ __device__ int channels() const { return d_inner + 2 * state; }
   __host__ __device__ int64_t sequences() const { return outer * inner; }
   __host__ __device__ int64_t tokens() const { return sequences() * length; }
-  /// Columns [z | x | B | C | dt] of a direction in `projected`, padded so that every part is 16-byte
-  /// aligned.
-  __host__ __device__ int slab() const { return (d_inner + channels() + heads() + 7) / 8 * 8; }
+  /// Columns [z | x | B | C | dt] of a direction in `projected`, padded so that rows, and in them the heads of
+  /// both directions, start at a cache line of 128 bytes.
+  __host__ __device__ int slab() const { return (d_inner + channels() + heads() + 63) / 64 * 64; }
   /// Columns of `projected`: a slab for each direction.
   __host__ __device__ int projected_width() const { return directions * slab(); }
 };
