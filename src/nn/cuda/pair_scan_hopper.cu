@@ -1,7 +1,5 @@
 // The scan of long sequences (pair_scan.cu) for compute capability 9.0: a warpgroup to a head, whose products
 // read B, C, x and the state from shared memory by themselves, while its warps convolve and gate.
-#include <algorithm>
-
 #include "nn/cuda/pair.cuh"
 #include "nn/cuda/wgmma.cuh"
 

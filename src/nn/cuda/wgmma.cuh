@@ -10,6 +10,7 @@
 namespace bsm::kernels {
 
 constexpr int kWarpgroup = 4 * kWarp;
+
 #ifdef BSM_EMULATED
 
 }  // namespace bsm::kernels
@@ -42,13 +43,16 @@ __device__ inline void products_wait(Tile (&tiles)[Tiles]) {
 #pragma unroll
     for (int j = 0; j < 4; ++j) asm volatile("" : "+f"(tiles[i].r[j])::"memory");
 }
+
 /// Copies of single pieces, which one thread starts for all; multiples of 16 bytes. What has arrived is
 /// counted by a barrier in shared memory: expect() the bytes, copy, wait() with 0, 1, 0, ... for one round
 /// after another.
 class ArrivalBarrier {
  public:
   __device__ void init() {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(address()) : "memory");
+    asm volatile(
+        "mbarrier.init.shared::cta.b64 [%0], 1;\nfence.mbarrier_init.release.cluster;" ::"r"(address())
+        : "memory");
   }
   __device__ void expect(int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address()), "r"(bytes)
@@ -76,6 +80,7 @@ class ArrivalBarrier {
   __device__ uint32_t address() { return static_cast<uint32_t>(__cvta_generic_to_shared(&bits_)); }
   uint64_t bits_;
 };
+
 /// Starts to bring what is in one piece to the second-level cache; both 16-byte aligned.
 __device__ inline void prefetch(const void* from, int bytes) {
   asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");

@@ -63,7 +63,10 @@ TEST_F(ModelFile, LoadsOnTheCpuAndReportsSteps) {
 
 TEST_F(ModelFile, EveryStepCanBeCancelled) {
   options_.device = "cpu";
-  for (int step = 0; step < 5; ++step) {
+  int steps = 0;
+  Model::load(options_, [&](const char*, double) { return ++steps > 0; });
+  ASSERT_GE(steps, 4);
+  for (int step = 0; step < steps; ++step) {
     int calls = 0;
     expect_error(ErrorCode::kCancelled, "cancelled", [&](const char*, double) { return calls++ < step; });
   }
