@@ -52,7 +52,12 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   };
   const kernels::NormedRows normed{xn.data_ptr(), rms.data_ptr<float>()};
   show("norm", [&] { return kernels::launch_pair_norm(s, from, normed, stream); });
-  show("projection", [&] { torch::mm_out(out, xn, w.in.t()); });
+  show("projection", [&] {
+    if (!w.own_products)
+      torch::mm_out(out, xn, w.in.t());
+    else
+      kernels::launch_pair_project(s, xn.data_ptr(), w.in.data_ptr(), out.data_ptr(), stream);
+  });
   show("chunks",
        [&] { return kernels::launch_pair_chunks(s, projected.data_ptr(), weights, {}, chunks, stream); });
   show("scan", [&] {
@@ -67,7 +72,7 @@ void time_pair(const char* name, const PairCase& c, torch::Device device, Timer 
   const kernels::MergeInputs merge{xn.data_ptr(),    rms.data_ptr<float>(),
                                    u.data_ptr(),     squares.data_ptr<float>(),
                                    w.out.data_ptr(), w.bias.data_ptr<float>()};
-  if (w.tiles) {
+  if (w.own_products) {
     show("products, merge",
          [&] { return kernels::launch_pair_merge_products(s, merge, from, to, normed, stream); });
     return;

@@ -34,11 +34,97 @@ inline void products_begin() {}
 inline void products_commit() {}
 template <int, int Tiles>
 void products_wait(Tile (&)[Tiles]) {}
-struct ArrivalBarrier {
-  void init() {}
-  void expect(int) {}
-  void copy(void* to, const void* from, int bytes) { std::memcpy(to, from, static_cast<size_t>(bytes)); }
-  void wait(int) {}
+class TileMap {
+ public:
+  cudaError_t init(const void* data, int64_t rows, int64_t columns, int tile_rows) {
+    if (reinterpret_cast<uintptr_t>(data) % 16 != 0 || columns % 8 != 0 || tile_rows > 256)
+      return cudaErrorInvalidValue;
+    data_ = static_cast<unsigned char*>(const_cast<void*>(data));
+    rows_ = rows, columns_ = columns, tile_rows_ = tile_rows;
+    return cudaSuccess;
+  }
+  void store(const void* from, int row, int column) const {
+    for_each(
+        [&](int r, int c, unsigned char* element) {
+          if (element != nullptr) std::memcpy(element, place(from, r, c), 2);
+        },
+        row, column);
+  }
+  void load(void* to, int row, int column) const {
+    for_each(
+        [&](int r, int c, const unsigned char* element) {
+          if (element != nullptr) {
+            std::memcpy(place(to, r, c), element, 2);
+          } else {
+            std::memset(place(to, r, c), 0, 2);
+          }
+        },
+        row, column);
+  }
+  int tile_bytes() const { return tile_rows_ * kTileColumns * 2; }
+
+ private:
+  static unsigned char* place(const void* tile, int row, int column) {
+    const unsigned at = tile_at(static_cast<unsigned>(row), static_cast<unsigned>(column) / 8);
+    return static_cast<unsigned char*>(const_cast<void*>(tile)) +
+           2 * (at + static_cast<unsigned>(column) % 8);
+  }
+  /// body(row, column, element of the matrix or null outside of it)
+  template <typename Body>
+  void for_each(Body body, int row, int column) const {
+    for (int r = 0; r < tile_rows_; ++r)
+      for (int c = 0; c < kTileColumns; ++c)
+        body(r, c,
+             row + r < rows_ && column + c < columns_ ? data_ + 2 * ((row + r) * columns_ + column + c)
+                                                      : nullptr);
+  }
+
+  unsigned char* data_ = nullptr;
+  int64_t rows_ = 0, columns_ = 0;
+  int tile_rows_ = 0;
+};
+inline void tile_stores_wait() {}
+
+/// Copies are made at once, and must be those that were expected.
+class ArrivalBarrier {
+ public:
+  void init(int threads = 1) {
+    threads_ = left_ = threads;
+    rounds_ = bytes_ = 0;
+  }
+  void arrive() {
+    --left_;
+    end_round();
+  }
+  void expect(int bytes) {
+    bytes_ += bytes;
+    arrive();
+  }
+  void copy(void* to, const void* from, int bytes) {
+    std::memcpy(to, from, static_cast<size_t>(bytes));
+    arrived(bytes);
+  }
+  void copy_tile(void* to, const TileMap& from, int row, int column) {
+    from.load(to, row, column);
+    arrived(from.tile_bytes());
+  }
+  void wait(int round) {
+    emulator::wait_until([&] { return rounds_ > round; });
+  }
+
+ private:
+  void arrived(int bytes) {
+    bytes_ -= bytes;
+    end_round();
+  }
+  void end_round() {
+    if (left_ > 0 || bytes_ != 0) return;
+    left_ = threads_;
+    ++rounds_;
+    emulator::progress();
+  }
+
+  int threads_, left_, bytes_, rounds_;
 };
 inline void prefetch(const void*, int) {}
 inline void group_barrier(int number, int threads) { emulator::group_barrier(number, threads); }

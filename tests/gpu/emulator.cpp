@@ -43,7 +43,7 @@ struct Block {
   std::vector<unsigned char> shared;
   const std::function<void()>* body = nullptr;
   Fiber* running = nullptr;
-  bool progress = false;  ///< a barrier opened or a thread ended
+  bool progress = false;  ///< a barrier opened, a round of arrivals or a thread ended
 } block;
 
 void yield() {
@@ -112,6 +112,15 @@ unsigned char* shared_memory() {
   size_t space = block.shared.size();
   return static_cast<unsigned char*>(std::align(kSharedAlignment, 1, start, space));
 }
+
+void wait_until(const std::function<bool()>& condition) {
+  while (!condition()) {
+    yield();
+    block.progress |= condition();
+  }
+}
+
+void progress() { block.progress = true; }
 
 void block_barrier() { arrive(block.barrier); }
 

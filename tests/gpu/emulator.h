@@ -37,6 +37,9 @@ unsigned char* shared_memory();
 void block_barrier();
 /// Of the threads of a part of the block; each number always has the same threads.
 void group_barrier(int number, int threads);
+/// Lets the other threads run until it is true; what makes it true calls progress().
+void wait_until(const std::function<bool()>& condition);
+void progress();
 /// Leaves `size` bytes for the other lanes of the warp, waits for theirs, returns lane 0's; lane i's are i *
 /// 64 after.
 const unsigned char* exchange(const void* mine, size_t size);
@@ -44,6 +47,8 @@ constexpr size_t kSlotBytes = 64;
 
 /// Shared memory that a block may have; tests change it. Starts as on compute capability 9.0.
 inline size_t shared_bytes_limit = 227 * 1024;
+/// Of the GPU; few, so that a block of threads that stays has more than one unit of work.
+inline int multiprocessors = 5;
 /// Whether the GPU has the products of emulated_groups.h; tests change it.
 inline bool has_group_products = true;
 
@@ -126,8 +131,10 @@ inline void copy_async_commit() {}
 template <int>
 void copy_async_wait_but() {}
 
-inline cudaError_t shared_bytes_available(size_t& bytes) {
-  bytes = emulator::shared_bytes_limit;
+inline cudaError_t device_attribute(cudaDeviceAttr what, int& value) {
+  if (what != cudaDevAttrMaxSharedMemoryPerBlockOptin && what != cudaDevAttrMultiProcessorCount) std::abort();
+  value = what == cudaDevAttrMultiProcessorCount ? emulator::multiprocessors
+                                                 : static_cast<int>(emulator::shared_bytes_limit);
   return cudaSuccess;
 }
 

@@ -70,6 +70,30 @@ inline double pair_error(const PairCase& c, torch::Device device, torch::Dtype d
        relative_error(helped - y.x, once - y.x)});
 }
 
+/// Relative error of the input projection by launch_pair_project(), which must write nothing else.
+/// @param width  of a slab: a multiple of 64, at least 192
+inline double projection_error(int64_t tokens, int64_t width, int directions, torch::Device device,
+                               torch::Dtype dtype) {
+  kernels::PairShape shape;
+  shape.scalar = dtype == torch::kFloat16 ? kernels::Scalar::kFloat16 : kernels::Scalar::kBfloat16;
+  shape.directions = directions;
+  shape.outer = tokens, shape.inner = 1, shape.length = 1;
+  shape.dim = 256;
+  shape.d_inner = shape.head_dim = 32;
+  shape.state = static_cast<int>(width - 128) / 2 + 16;
+  TORCH_CHECK(shape.slab() == width);
+  const Tensor xn = torch::randn({tokens, shape.dim}).to(device, dtype),
+               weights = (torch::randn({directions * width, shape.dim}) / 16).to(device, dtype),
+               projected = torch::full({tokens + 2, directions * width}, 7,
+                                       torch::TensorOptions(device).dtype(dtype));
+  const cudaError_t error = kernels::launch_pair_project(shape, xn.data_ptr(), weights.data_ptr(),
+                                                         projected[1].data_ptr(), current_stream(xn));
+  TORCH_CHECK(error == cudaSuccess, cudaGetErrorString(error));
+  const bool kept = projected[0].eq(7).all().item<bool>() && projected[tokens + 1].eq(7).all().item<bool>();
+  const Tensor reference = xn.to(torch::kFloat32).matmul(weights.to(torch::kFloat32).t());
+  return kept ? relative_error(projected.narrow(0, 1, tokens), reference) : INFINITY;
+}
+
 /// The worst error of output and states over pieces of a stream whose state is taken at each of `at`.
 inline double pair_stream_error(const PairCase& c, torch::Device device, torch::Dtype dtype,
                                 const std::vector<int64_t>& at) {

@@ -77,6 +77,16 @@ TEST(PairCudaState, ShortPieces) {
   EXPECT_LT(testing::pair_stream_error(c, kGpu, torch::kFloat16, {1, 1, 2, 5, 5}), 1e-2);
 }
 
+TEST(PairCudaLaunch, InputProjection) {
+  if (!kernels::gpu_has_group_products()) GTEST_SKIP() << "this GPU multiplies with LibTorch here";
+  torch::manual_seed(5);
+  for (const int64_t tokens : {1, 63, 64, 65, 500, 6200, 49663})
+    for (const int64_t width : {192, 256, 320, 448, 2368})
+      for (const int directions : {1, 2})
+        EXPECT_LT(testing::projection_error(tokens, width, directions, kGpu, torch::kBFloat16), 5e-3)
+            << tokens << " tokens, " << directions << " x " << width << " columns";
+}
+
 /// A whole network of small blocks: bfloat16 through the kernels against float32 in plain operators.
 TEST(PairCudaNetwork, MasksEqualThoseOfPlainOperators) {
   const torch::NoGradGuard no_grad;

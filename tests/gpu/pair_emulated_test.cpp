@@ -62,6 +62,16 @@ TEST(PairEmulatedState, ShortPieces) {
   EXPECT_LT(testing::pair_stream_error(c, torch::kCPU, torch::kBFloat16, {1, 1, 2, 5, 5}), kBound);
 }
 
+/// Parts of 256 columns alone, with a narrow one, with one of 192; fewer and more units of 64 tokens than
+/// buffers and blocks of threads.
+TEST(PairEmulatedLaunch, InputProjection) {
+  torch::manual_seed(5);
+  for (const auto& [tokens, width, directions] :
+       {std::tuple{1, 256, 1}, {63, 320, 1}, {64, 192, 2}, {65, 448, 1}, {460, 320, 1}, {1000, 192, 1}})
+    EXPECT_LT(testing::projection_error(tokens, width, directions, torch::kCPU, torch::kBFloat16), 5e-3)
+        << tokens << " tokens, " << directions << " x " << width << " columns";
+}
+
 TEST(PairEmulatedLaunch, TooLittleSharedMemoryIsAnError) {
   const PairCase c{1, 70, 1, 16, {64, 128, 64, 4}};
   emulator::shared_bytes_limit = 1024;

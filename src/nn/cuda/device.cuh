@@ -168,14 +168,11 @@ __device__ inline unsigned fresh(unsigned x) {
   return x;
 }
 
-/// Shared memory that a block may have on the current device.
-inline cudaError_t shared_bytes_available(size_t& bytes) {
-  int device = 0, value = 0;
-  cudaError_t error = cudaGetDevice(&device);
-  if (error == cudaSuccess)
-    error = cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-  bytes = static_cast<size_t>(value);
-  return error;
+/// Of the current device.
+inline cudaError_t device_attribute(cudaDeviceAttr what, int& value) {
+  int device = 0;
+  const cudaError_t error = cudaGetDevice(&device);
+  return error == cudaSuccess ? cudaDeviceGetAttribute(&value, what, device) : error;
 }
 
 template <typename... Parameters, typename... Arguments>

@@ -442,10 +442,10 @@ cudaError_t launch_scan_backward(const MixerShape& shape, const void* xbc, const
       if constexpr (sizeof(T) == 2) {
         // Copying the next head during the work on one needs twice the tiles: for large states not every GPU
         // has the shared memory.
-        constexpr size_t kTwoStages = sizeof(ScanBackwardShared<T, N, P, 2>), kEveryGpu = 99 * 1024;
-        size_t available = kEveryGpu;
+        constexpr int kTwoStages = sizeof(ScanBackwardShared<T, N, P, 2>), kEveryGpu = 99 * 1024;
+        int available = kEveryGpu;
         if (kTwoStages > kEveryGpu) {
-          const cudaError_t error = shared_bytes_available(available);
+          const cudaError_t error = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, available);
           if (error != cudaSuccess) return error;
         }
         if (kTwoStages <= available) return launch_stages<T, N, P, 2>(arguments, blocks, stream);

@@ -93,6 +93,7 @@ struct NetworkGraphs::Impl {
                                          state_frames, wanted);
     };
     c10::cuda::getCurrentCUDAStream(frames.get_device()).synchronize();
+    c10::cuda::CUDACachingAllocator::emptyCache();  // what this stream has kept is of no use to another
     const auto stream = c10::cuda::getStreamFromPool(true, frames.get_device());
     const c10::cuda::CUDAStreamGuard guard(stream);
     run();  // libraries make their handles and choices for this stream

@@ -61,7 +61,7 @@ class PairRun {
         scan_weights_{floats(weights.taps), floats(weights.conv_bias), floats(weights.dt_bias),
                       floats(weights.A_log), floats(weights.D)},
         short_(largest.length <= kernels::kPairShortLength && !keeps_state),
-        workspace_(largest, weights.in.options(), short_, weights.tiles),
+        workspace_(largest, weights.in.options(), short_, weights.own_products),
         stream_(stream) {}
 
   /// @param normed  of the slice's tokens; its own buffers where undefined
@@ -72,7 +72,13 @@ class PairRun {
       check(kernels::launch_pair_norm(s, x, rows_of(normed_), stream_), "norm");
     }
     Tensor projected = workspace_.projected.narrow(0, 0, s.tokens());
-    torch::mm_out(projected, normed_.xn, weights_.in.t());
+    if (weights_.own_products) {
+      check(kernels::launch_pair_project(s, normed_.xn.data_ptr(), weights_.in.data_ptr(),
+                                         projected.data_ptr(), stream_),
+            "input projection");
+    } else {
+      torch::mm_out(projected, normed_.xn, weights_.in.t());
+    }
   }
 
   void scan(const PairShape& s, const kernels::CarriedState& state) {
@@ -98,7 +104,7 @@ class PairRun {
     const kernels::MergeInputs in{normed_.xn.data_ptr(),   floats(normed_.rms),
                                   workspace_.u.data_ptr(), floats(workspace_.squares),
                                   weights_.out.data_ptr(), floats(weights_.bias)};
-    if (weights_.tiles) {
+    if (weights_.own_products) {
       check(kernels::launch_pair_merge_products(s, in, x, y, rows_of(normed), stream_), "merge");
       return;
     }
@@ -186,12 +192,14 @@ PairWeightsCuda pair_weights_cuda(const PairWeights& w, const MixerSizes& sizes,
   }
   const Tensor out_matrix = torch::cat(out).to(dtype);
   const c10::DeviceGuard guard(out_matrix.device());
-  const bool tiles = kernels::pair_merges_products(shape);
+  shape.group_products = kernels::gpu_has_group_products();
+  const bool own_products = kernels::pair_has_own_products(shape);
   return {sizes,
           static_cast<int>(cores.size()),
           torch::cat(in, 1).t().to(dtype).contiguous(),
-          tiles ? tiles_of(out_matrix) : out_matrix,
-          tiles,
+          own_products ? tiles_of(out_matrix) : out_matrix,
+          shape.group_products,
+          own_products,
           w.bias.to(torch::kFloat32).contiguous(),
           torch::stack(taps).contiguous(),
           torch::stack(conv_bias).contiguous(),
@@ -213,6 +221,7 @@ PairShape pair_shape(const Tensor& x, const PairWeightsCuda& weights) {
   shape.state = static_cast<int>(weights.sizes.state);
   shape.head_dim = static_cast<int>(weights.sizes.head_dim);
   shape.conv_width = static_cast<int>(weights.sizes.conv_width);
+  shape.group_products = weights.group_products;
   return shape;
 }
 

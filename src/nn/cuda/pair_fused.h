@@ -16,12 +16,13 @@ namespace bsm {
 struct PairWeightsCuda {
   MixerSizes sizes;
   int directions;
-  torch::Tensor in;         ///< [PairShape::projected_width(), D] 16-bit: a slab for each direction
-  torch::Tensor out;        ///< [D + directions d_inner, D] 16-bit: `residual`, then that of each direction
-  bool tiles;               ///< whether `out` lies as kernels::MergeInputs::weights
-  torch::Tensor bias;       ///< [D] float32, as all that follow
-  torch::Tensor taps;       ///< [directions, kMaxConvWidth, channels]
-  torch::Tensor conv_bias;  ///< [directions, channels]
+  torch::Tensor in;     ///< [PairShape::projected_width(), D] 16-bit: a slab for each direction
+  torch::Tensor out;    ///< [D + directions d_inner, D] 16-bit: `residual`, then that of each direction
+  bool group_products;  ///< see kernels::PairShape
+  bool own_products;    ///< see kernels::pair_has_own_products(); `out` lies as kernels::MergeInputs::weights
+  torch::Tensor bias;   ///< [D] float32, as all that follow
+  torch::Tensor taps;   ///< [directions, kMaxConvWidth, channels]
+  torch::Tensor conv_bias;          ///< [directions, channels]
   torch::Tensor dt_bias, A_log, D;  ///< [directions, heads]
 };
 

@@ -30,13 +30,14 @@ struct PairShape {
   int state = 0;
   int head_dim = 0;
   int conv_width = 0;
+  bool group_products = false;  ///< by warpgroups (wgmma.cuh), see gpu_has_group_products()
 
   __host__ __device__ int heads() const { return d_inner / head_dim; }
   __host__ __device__ int channels() const { return d_inner + 2 * state; }
   __host__ __device__ int64_t sequences() const { return outer * inner; }
   __host__ __device__ int64_t tokens() const { return sequences() * length; }
-  /// Columns [z | x | B | C | dt] of a direction in `projected`, padded so that rows, and in them the heads of
-  /// both directions, start at a cache line of 128 bytes.
+  /// Columns [z | x | B | C | dt] of a direction in `projected`, padded so that rows, and in them the heads
+  /// of both directions, start at a cache line of 128 bytes.
   __host__ __device__ int slab() const { return (d_inner + channels() + heads() + 63) / 64 * 64; }
   /// Columns of `projected`: a slab for each direction.
   __host__ __device__ int projected_width() const { return directions * slab(); }
@@ -110,8 +111,17 @@ cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, cons
                              const ChunkBuffers& chunks, const CarriedState& state, void* u, float* squares,
                              cudaStream_t stream);
 
-/// Whether launch_pair_scan() multiplies by warpgroups on the current device; launch_pair_chunks() then
-/// leaves B and C as tiles (tiles.cuh).
+/// Whether the current device can multiply by warpgroups; false on an error, too.
+bool gpu_has_group_products();
+
+/// [tokens, dim] times the input projection's weights.
+/// @param weights    [projected_width(), dim]
+/// @param projected  [tokens, projected_width()]
+cudaError_t launch_pair_project(const PairShape& shape, const void* xn, const void* weights, void* projected,
+                                cudaStream_t stream);
+
+/// Whether launch_pair_scan() multiplies by warpgroups; launch_pair_chunks() then leaves B and C as tiles
+/// (tiles.cuh).
 bool pair_scans_groups(const PairShape& shape);
 /// launch_pair_scan() there.
 cudaError_t launch_pair_scan_groups(const PairShape& shape, const void* projected, const ScanWeights& weights,
@@ -136,8 +146,8 @@ struct MergeInputs {
   const float* bias;  ///< [dim]
 };
 
-/// Whether launch_pair_merge_products() exists for this shape on the current device.
-bool pair_merges_products(const PairShape& shape);
+/// Whether launch_pair_project() and launch_pair_merge_products() exist for this shape.
+bool pair_has_own_products(const PairShape& shape);
 /// y = x + bias + rms(x) (xn W_res) + sum of r (u M), see above.
 /// @param normed  null, or what launch_pair_norm() would make of y
 cudaError_t launch_pair_merge_products(const PairShape& shape, const MergeInputs& in, const StreamView& x,

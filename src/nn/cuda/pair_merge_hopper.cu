@@ -189,9 +189,12 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 }  // namespace
 
-bool pair_merges_products(const PairShape& shape) {
-  return shape.dim == kColumns && shape.d_inner % kTileColumns == 0 &&
-         runs_here(reinterpret_cast<const void*>(merge_products_kernel<Bfloat16>));
+bool gpu_has_group_products() {
+  return runs_here(reinterpret_cast<const void*>(merge_products_kernel<Bfloat16>));
+}
+
+bool pair_has_own_products(const PairShape& shape) {
+  return shape.group_products && shape.dim == kColumns && shape.d_inner % kTileColumns == 0;
 }
 
 cudaError_t launch_pair_merge_products(const PairShape& shape, const MergeInputs& in, const StreamView& x,

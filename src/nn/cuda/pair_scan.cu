@@ -221,9 +221,10 @@ cudaError_t launch_pair_scan(const PairShape& shape, const void* projected, cons
                     sizeof(PairScanShared<T, N, P, kHeads>), stream, arguments);
     };
     // Two heads share the copies of B and C, where two such blocks fit on a multiprocessor.
-    size_t available = 0;
-    if (const cudaError_t error = shared_bytes_available(available); error != cudaSuccess) return error;
-    return shape.heads() % 2 == 0 && 2 * sizeof(PairScanShared<T, N, P, 2>) <= available
+    int available = 0;
+    const cudaError_t error = device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, available);
+    if (error != cudaSuccess) return error;
+    return shape.heads() % 2 == 0 && 2 * sizeof(PairScanShared<T, N, P, 2>) <= static_cast<size_t>(available)
                ? launch_with(std::integral_constant<int, 2>{})
                : launch_with(std::integral_constant<int, 1>{});
   });

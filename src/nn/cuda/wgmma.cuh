@@ -5,6 +5,7 @@
 // 16 rows each, in mma.cuh.
 #pragma once
 
+#include "nn/cuda/tile_map.h"
 #include "nn/cuda/tiles.cuh"
 
 namespace bsm::kernels {
@@ -44,25 +45,63 @@ __device__ inline void products_wait(Tile (&tiles)[Tiles]) {
     for (int j = 0; j < 4; ++j) asm volatile("" : "+f"(tiles[i].r[j])::"memory");
 }
 
-/// Copies of single pieces, which one thread starts for all; multiples of 16 bytes. What has arrived is
-/// counted by a barrier in shared memory: expect() the bytes, copy, wait() with 0, 1, 0, ... for one round
-/// after another.
+/// A matrix of 16-bit elements in global memory, row by row, as copies of tiles see it: what lies outside of
+/// it reads as zero and is not written. A kernel takes it as a __grid_constant__ argument.
+class TileMap {
+ public:
+  /// @param rows, columns  of the matrix; data and rows are 16-byte aligned
+  /// @param tile_rows      of a copy, at most 256, of kTileColumns columns each
+  cudaError_t init(const void* data, int64_t rows, int64_t columns, int tile_rows) {
+    return encode_tile_map(map_, data, rows, columns, tile_rows);
+  }
+
+  /// One thread copies a tile there; it has been read when tile_stores_wait() returns.
+  __device__ void store(const void* from_shared, int row, int column) const {
+    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(&map_),
+                 "r"(column), "r"(row), "r"(static_cast<uint32_t>(__cvta_generic_to_shared(from_shared)))
+                 : "memory");
+  }
+  __device__ const CUtensorMap* address() const { return &map_; }
+
+ private:
+  CUtensorMap map_;
+};
+__device__ inline void tile_stores_wait() {
+  asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+
+/// Counts arrivals of threads and of copies, which one thread starts for all, in shared memory. A round ends
+/// when `threads` have arrived and all bytes that they expected; wait() for rounds 0, 1, 2, ... each at most
+/// one behind.
 class ArrivalBarrier {
  public:
-  __device__ void init() {
+  __device__ void init(int threads = 1) {
     asm volatile(
-        "mbarrier.init.shared::cta.b64 [%0], 1;\nfence.mbarrier_init.release.cluster;" ::"r"(address())
+        "mbarrier.init.shared::cta.b64 [%0], %1;\nfence.mbarrier_init.release.cluster;" ::"r"(address()),
+        "r"(threads)
         : "memory");
   }
+  __device__ void arrive() {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address()) : "memory");
+  }
+  /// Arrives as well.
   __device__ void expect(int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address()), "r"(bytes)
                  : "memory");
   }
+  /// A piece of a multiple of 16 bytes.
   __device__ void copy(void* to_shared, const void* from, int bytes) {
     asm volatile(
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
             static_cast<uint32_t>(__cvta_generic_to_shared(to_shared))),
         "l"(from), "r"(bytes), "r"(address())
+        : "memory");
+  }
+  __device__ void copy_tile(void* to_shared, const TileMap& from, int row, int column) {
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], "
+        "[%4];" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to_shared))),
+        "l"(from.address()), "r"(column), "r"(row), "r"(address())
         : "memory");
   }
   __device__ void wait(int round) {
@@ -139,6 +178,30 @@ struct GroupOperand {
         "+f"(d[7].r[2]), "+f"(d[7].r[3])                                                           \
       : "l"(a.descriptor), "l"(b.descriptor))
 
+#define BSM_WGMMA_128(type)                                                                         \
+  asm volatile(                                                                                     \
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type " {"                             \
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "       \
+      "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, "       \
+      "%36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, "       \
+      "%53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63 "                                      \
+      "}, %64, %65, 1, 1, 1, 0, 0;"                                                                 \
+      : "+f"(d[0].r[0]), "+f"(d[0].r[1]), "+f"(d[0].r[2]), "+f"(d[0].r[3]), "+f"(d[1].r[0]),        \
+        "+f"(d[1].r[1]), "+f"(d[1].r[2]), "+f"(d[1].r[3]), "+f"(d[2].r[0]), "+f"(d[2].r[1]),        \
+        "+f"(d[2].r[2]), "+f"(d[2].r[3]), "+f"(d[3].r[0]), "+f"(d[3].r[1]), "+f"(d[3].r[2]),        \
+        "+f"(d[3].r[3]), "+f"(d[4].r[0]), "+f"(d[4].r[1]), "+f"(d[4].r[2]), "+f"(d[4].r[3]),        \
+        "+f"(d[5].r[0]), "+f"(d[5].r[1]), "+f"(d[5].r[2]), "+f"(d[5].r[3]), "+f"(d[6].r[0]),        \
+        "+f"(d[6].r[1]), "+f"(d[6].r[2]), "+f"(d[6].r[3]), "+f"(d[7].r[0]), "+f"(d[7].r[1]),        \
+        "+f"(d[7].r[2]), "+f"(d[7].r[3]), "+f"(d[8].r[0]), "+f"(d[8].r[1]), "+f"(d[8].r[2]),        \
+        "+f"(d[8].r[3]), "+f"(d[9].r[0]), "+f"(d[9].r[1]), "+f"(d[9].r[2]), "+f"(d[9].r[3]),        \
+        "+f"(d[10].r[0]), "+f"(d[10].r[1]), "+f"(d[10].r[2]), "+f"(d[10].r[3]),                     \
+        "+f"(d[11].r[0]), "+f"(d[11].r[1]), "+f"(d[11].r[2]), "+f"(d[11].r[3]),                     \
+        "+f"(d[12].r[0]), "+f"(d[12].r[1]), "+f"(d[12].r[2]), "+f"(d[12].r[3]),                     \
+        "+f"(d[13].r[0]), "+f"(d[13].r[1]), "+f"(d[13].r[2]), "+f"(d[13].r[3]),                     \
+        "+f"(d[14].r[0]), "+f"(d[14].r[1]), "+f"(d[14].r[2]), "+f"(d[14].r[3]),                     \
+        "+f"(d[15].r[0]), "+f"(d[15].r[1]), "+f"(d[15].r[2]), "+f"(d[15].r[3])                      \
+      : "l"(a.descriptor), "l"(b.descriptor))
+
 #define BSM_WGMMA_256(type)                                                                        \
   asm volatile(                                                                                    \
       "wgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type " {"                            \
@@ -191,15 +254,21 @@ __device__ inline void multiply_group(Tile (&d)[8], const FragmentA<T>& a, Group
   }
 }
 
-/// d [64, n] += A [64, 16] B [16, n], rows of m and of n; n = 64 or 256.
+/// d [64, n] += A [64, 16] B [16, n], rows of m and of n; n = 64, 128 or 256.
 template <int Tiles, typename T>
 __device__ inline void multiply_group(Tile (&d)[Tiles], GroupOperand<T> a, GroupOperand<T> b) {
-  static_assert(Tiles == 8 || Tiles == 32);
+  static_assert(Tiles == 8 || Tiles == 16 || Tiles == 32);
   if constexpr (Tiles == 8) {
     if constexpr (std::is_same_v<T, Float16>) {
       BSM_WGMMA_64("f16");
     } else {
       BSM_WGMMA_64("bf16");
+    }
+  } else if constexpr (Tiles == 16) {
+    if constexpr (std::is_same_v<T, Float16>) {
+      BSM_WGMMA_128("f16");
+    } else {
+      BSM_WGMMA_128("bf16");
     }
   } else {
     if constexpr (std::is_same_v<T, Float16>) {
@@ -211,6 +280,7 @@ __device__ inline void multiply_group(Tile (&d)[Tiles], GroupOperand<T> a, Group
 }
 #undef BSM_WGMMA_64_REGISTERS
 #undef BSM_WGMMA_64
+#undef BSM_WGMMA_128
 #undef BSM_WGMMA_256
 
 /// Whether the current device runs `kernel`, which is compiled for compute capability 9.0 alone.
