@@ -77,8 +77,8 @@ std::vector<BandGroup> BandSplit::stack(torch::Dtype dtype) const {
   return stacked;
 }
 
-Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
-  if (inference_in(prepared_cpu_)) return prepared_cpu_->forward(frames);
+ResidualStream BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
+  if (inference_in(prepared_cpu_)) return {prepared_cpu_->forward(frames), {}};
   if (inference_in(prepared_cuda_)) return prepared_cuda_->forward(frames);
   const std::vector<BandGroup> w = !at::GradMode::is_enabled() && prepared_ ? *prepared_ : stack(dtype);
   const int64_t B = frames.size(0), T = frames.size(1);
@@ -90,7 +90,7 @@ Tensor BandSplit::forward(const Tensor& frames, torch::Dtype dtype) const {
                              .transpose(0, 1);  // [bands, B*T, width]
     features.push_back(torch::baddbmm(w[r].bias, unit_norm(bands).to(dtype), w[r].weight).transpose(0, 1));
   }
-  return torch::cat(features, 1).to(torch::kFloat32).view({B, T, -1, w[0].bias.size(2)});
+  return {torch::cat(features, 1).to(torch::kFloat32).view({B, T, -1, w[0].bias.size(2)}), {}};
 }
 
 void BandSplit::prepare_inference(torch::Dtype dtype) {

@@ -31,8 +31,8 @@ class BandSplit : public torch::nn::Module {
  public:
   explicit BandSplit(const ModelConfig& config);
 
-  /// @param frames [B, T, F] float32  @return [B, T, K, D] float32, contiguous; products in `dtype`
-  torch::Tensor forward(const torch::Tensor& frames, torch::Dtype dtype) const;
+  /// @param frames [B, T, F] float32  @return [B, T, K, D]; products in `dtype`
+  ResidualStream forward(const torch::Tensor& frames, torch::Dtype dtype) const;
   void prepare_inference(torch::Dtype dtype);
   void discard_prepared();
 

@@ -89,7 +89,7 @@ Tensor SeparationNetworkImpl::forward(const Tensor& frames, NetworkState* state,
     return {recomputed(again, input.x), {}};
   };
 
-  ResidualStream stream{impl_->band_split->forward(frames, impl_->dtype), {}};  // [B, T, K, D]
+  ResidualStream stream = impl_->band_split->forward(frames, impl_->dtype);  // [B, T, K, D]
   stage_done(Stage::kBandSplit);
   observe("band_split", stream.x);
   for (size_t l = 0; l < impl_->layers.size(); ++l) {

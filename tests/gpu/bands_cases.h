@@ -29,7 +29,7 @@ inline double band_features_error(const BandsCase& c, torch::Device device, torc
   }
   const Tensor frames = torch::randn({c.batch, c.frames, values}).to(device) * 3;
   frames[0][0] = 0;  // silence
-  const Tensor fused = fused_band_features(runs, dtype)->forward(frames);
+  const ResidualStream fused = fused_band_features(runs, dtype)->forward(frames);
 
   std::vector<Tensor> features;
   int64_t first = 0;
@@ -38,7 +38,11 @@ inline double band_features_error(const BandsCase& c, torch::Device device, torc
       features.push_back(unit_norm(frames.narrow(2, first, c.widths[r])).matmul(runs[r].weight[k]) +
                          runs[r].bias[k][0]);
   }
-  return relative_error(fused, torch::stack(features, 2));
+  const Tensor plain = torch::stack(features, 2);
+  return std::max({relative_error(fused.x, plain),
+                   relative_error(fused.normed.xn.view(plain.sizes()), rms_norm(plain)),
+                   relative_error(fused.normed.rms.view(plain.sizes().slice(0, 3)),
+                                  plain.pow(2).mean(3).add(1e-5).sqrt())});
 }
 
 /// Relative error of masks.

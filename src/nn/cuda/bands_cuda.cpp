@@ -2,6 +2,7 @@
 
 #include "nn/cuda/bands_fused.h"
 #include "nn/cuda/gpu_attribute.h"
+#include "nn/cuda/pair_kernels.h"
 
 namespace bsm {
 
@@ -16,7 +17,9 @@ bool supports(const torch::Tensor& weight, torch::Dtype dtype) {
 
 std::unique_ptr<BandFeaturesCuda> prepare_band_features_cuda(const std::vector<BandGroup>& runs,
                                                              torch::Dtype dtype) {
-  return supports(runs[0].weight, dtype) ? fused_band_features(runs, dtype) : nullptr;
+  const int64_t dim = runs[0].weight.size(2);
+  const bool has_kernel = dim % 4 == 0 && dim <= kernels::kMaxPairDim;
+  return has_kernel && supports(runs[0].weight, dtype) ? fused_band_features(runs, dtype) : nullptr;
 }
 
 std::unique_ptr<BandMasksCuda> prepare_band_masks_cuda(const BandGroup& hidden,

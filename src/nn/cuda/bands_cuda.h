@@ -7,6 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "nn/residual_stream.h"
+
 namespace bsm {
 
 /// Neighbouring bands of equal width as one batched product y = x weight + bias.
@@ -18,8 +20,8 @@ struct BandGroup {
 class BandFeaturesCuda {
  public:
   virtual ~BandFeaturesCuda() = default;
-  /// @param frames [B, T, F] float32  @return [B, T, K, D] float32, contiguous
-  virtual torch::Tensor forward(const torch::Tensor& frames) const = 0;
+  /// @param frames [B, T, F] float32  @return [B, T, K, D] with its norm
+  virtual ResidualStream forward(const torch::Tensor& frames) const = 0;
 };
 
 class BandMasksCuda {

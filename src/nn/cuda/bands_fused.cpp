@@ -86,10 +86,10 @@ class Features : public BandFeaturesCuda {
         weights_(weights_of(runs, dtype)) {
     std::vector<Tensor> biases;
     for (const BandGroup& run : runs) biases.push_back(run.bias.squeeze(1));
-    bias_ = torch::cat(biases);  // [K, D]
+    bias_ = torch::cat(biases).to(torch::kFloat32).contiguous();  // [K, D]
   }
 
-  Tensor forward(const Tensor& frames) const override {
+  ResidualStream forward(const Tensor& frames) const override {
     const c10::DeviceGuard guard(frames.device());
     const int64_t n = frames.size(0) * frames.size(1), K = bias_.size(0), D = bias_.size(1);
     const auto options = weights_[0].options();
@@ -104,7 +104,13 @@ class Features : public BandFeaturesCuda {
       Tensor out = features.narrow(1, run.first_band, run.bands).transpose(0, 1);
       torch::bmm_out(out, BandLayout::rows_of(rows, run, n, 1), weights_[r]);
     }
-    return (features + bias_).view({frames.size(0), frames.size(1), K, D});  // float32
+    const Tensor x = torch::empty({frames.size(0), frames.size(1), K, D}, in.options()),
+                 xn = torch::empty({n * K, D}, options), rms = torch::empty({n * K}, in.options());
+    check(kernels::launch_band_stream(shape, static_cast<int>(D), features.data_ptr(),
+                                      bias_.data_ptr<float>(), x.data_ptr<float>(),
+                                      {xn.data_ptr(), rms.data_ptr<float>()}, current_stream(in)),
+          "stream");
+    return {x, {xn, rms}};
   }
 
  private:

@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "nn/cuda/mixer_kernels.h"
+#include "nn/cuda/pair_kernels.h"
 
 namespace bsm::kernels {
 
@@ -32,6 +32,12 @@ struct BandShape {
 /// @param in [frames, values] float32  @param places [bands], on the GPU  @param out see above
 cudaError_t launch_band_norm(const BandShape& shape, const BandPlace* places, const float* in, void* out,
                              cudaStream_t stream);
+
+/// The residual stream that begins with x = features + bias, and its norm.
+/// @param features [frames, bands, dim]  @param dim  a multiple of 4, at most kMaxPairDim
+/// @param bias [bands, dim] float32  @param x [frames, bands, dim] float32
+cudaError_t launch_band_stream(const BandShape& shape, int dim, const void* features, const float* bias,
+                               float* x, const NormedRows& normed, cudaStream_t stream);
 
 /// x = tanh(x + bias), in place; `width` a multiple of 8. @param x [bands, frames, width]  @param bias
 /// [bands, width] float32

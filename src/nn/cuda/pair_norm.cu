@@ -7,26 +7,6 @@ namespace bsm::kernels {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr int kV = 4;
-constexpr int kMostPacks = kMaxPairDim / (kWarp * kV);
-
-/// A warp's token as xn, and its rms.
-/// @param x  a lane's packs of it, `squares` their sum of squares
-template <typename T>
-__device__ inline void store_normed(const Pack<float, kV> (&x)[kMostPacks], float squares, int64_t token,
-                                    int dim, const NormedRows& normed) {
-  const float mean = lane_sum(squares) / static_cast<float>(dim) + kPairNormEps, scale = rsqrtf(mean);
-  if (lane_id() == 0) normed.rms[token] = mean * scale;
-#pragma unroll
-  for (int pack = 0; pack < kMostPacks; ++pack) {
-    const int d = (pack * kWarp + lane_id()) * kV;
-    if (d >= dim) break;
-    float values[kV];
-#pragma unroll
-    for (int i = 0; i < kV; ++i) values[i] = x[pack].v[i] * scale;
-    store_pack<kV>(static_cast<T*>(normed.xn) + token * dim + d, values);
-  }
-}
 
 template <typename T>
 __global__ void __launch_bounds__(kWarps* kWarp)
@@ -34,15 +14,15 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   const int64_t token = static_cast<int64_t>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x) / kWarp;
   if (token >= shape.tokens()) return;
   const float* from = x.data + stream_offset(x, token, shape);
-  Pack<float, kV> row[kMostPacks];
+  RowPacks row;
   float squares = 0;
 #pragma unroll
   for (int pack = 0; pack < kMostPacks; ++pack) {
-    const int d = (pack * kWarp + lane_id()) * kV;
+    const int d = (pack * kWarp + lane_id()) * kRowPack;
     if (d >= shape.dim) break;
-    row[pack] = load_pack<kV>(from + d);
+    row[pack] = load_pack<kRowPack>(from + d);
 #pragma unroll
-    for (int i = 0; i < kV; ++i) squares += row[pack].v[i] * row[pack].v[i];
+    for (int i = 0; i < kRowPack; ++i) squares += row[pack].v[i] * row[pack].v[i];
   }
   store_normed<T>(row, squares, token, shape.dim, normed);
 }
@@ -58,24 +38,24 @@ __global__ void __launch_bounds__(kWarps* kWarp)
   float scale[3] = {in.rms[token]};
   for (int direction = 0; direction < shape.directions; ++direction)
     scale[1 + direction] = norm_factor<kWarp>(in.squares, shape, direction, token);
-  Pack<float, kV> sums[kMostPacks];
+  RowPacks sums;
   float squares = 0;
 #pragma unroll
   for (int pack = 0; pack < kMostPacks; ++pack) {
-    const int d = (pack * kWarp + lane_id()) * kV;
+    const int d = (pack * kWarp + lane_id()) * kRowPack;
     if (d >= shape.dim) break;
-    const auto old = load_pack<kV>(own + d), constant = load_pack<kV>(in.bias + d);
-    Pack<float, kV>& sum = sums[pack];
+    const auto old = load_pack<kRowPack>(own + d), constant = load_pack<kRowPack>(in.bias + d);
+    Pack<float, kRowPack>& sum = sums[pack];
 #pragma unroll
-    for (int i = 0; i < kV; ++i) sum.v[i] = old.v[i] + constant.v[i];
+    for (int i = 0; i < kRowPack; ++i) sum.v[i] = old.v[i] + constant.v[i];
     for (int part = 0; part < 1 + shape.directions; ++part) {
-      const auto product = load_pack<kV>(products + (part * shape.tokens() + token) * shape.dim + d);
+      const auto product = load_pack<kRowPack>(products + (part * shape.tokens() + token) * shape.dim + d);
 #pragma unroll
-      for (int i = 0; i < kV; ++i) sum.v[i] += scale[part] * to_float(product.v[i]);
+      for (int i = 0; i < kRowPack; ++i) sum.v[i] += scale[part] * to_float(product.v[i]);
     }
-    *reinterpret_cast<Pack<float, kV>*>(out + d) = sum;
+    *reinterpret_cast<Pack<float, kRowPack>*>(out + d) = sum;
 #pragma unroll
-    for (int i = 0; i < kV; ++i) squares += sum.v[i] * sum.v[i];
+    for (int i = 0; i < kRowPack; ++i) squares += sum.v[i] * sum.v[i];
   }
   if (normed.xn != nullptr) store_normed<T>(sums, squares, token, shape.dim, normed);
 }
