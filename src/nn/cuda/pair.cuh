@@ -210,18 +210,12 @@ __device__ inline void restore_halo(T* tile, const float* stored, int count, int
   }
 }
 
-/// One warp: the decays of one head of a chunk of `rows` elements.
-/// @param raw  the head's dt before softplus, of the chunk's first element; `stride` apart
+/// One warp: the decays of one head of a chunk.
+/// @param dt    of a lane's elements, which are kWarp apart
+/// @param rate  of decay, see decay_rate()
 template <typename T>
-__device__ inline void store_decays(const T* raw, int stride, int rows, float dt_bias, float rate,
-                                    ChunkDecays<T>& decays) {
+__device__ inline void store_decays(const float (&dt)[2], float rate, ChunkDecays<T>& decays) {
   static_assert(kPairChunk == 2 * kWarp);
-  float dt[2];
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int row = lane_id() + kWarp * i;
-    dt[i] = row < rows ? softplus(to_float(raw[static_cast<int64_t>(row) * stride]) + dt_bias) : 0.0f;
-  }
   float log_decay[2], carry = 0;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
@@ -243,6 +237,36 @@ __device__ inline void store_decays(const T* raw, int stride, int rows, float dt
     decays.from[element] = from;
     decays.to_end[element] = from_float<T>(exp2_approximate(carry - from));
     decays.to_block[element] = from_float<T>(exp2_approximate(block_end - from));
+  }
+}
+
+/// A block of threads: the decays of all heads of a chunk of `rows` elements.
+/// @param raw  dt before softplus of the first head and the chunk's first element; elements are `stride`
+/// apart
+template <typename T>
+__device__ inline void store_all_decays(const T* raw, int stride, int rows, const ScanWeights& weights,
+                                        int direction, int heads, int warp, ChunkDecays<T>* decays) {
+  constexpr int kAtOnce = 4;  // heads of a warp whose loads are on their way together
+  for (int first = warp; first < heads; first += kAtOnce * kPairWarps) {
+    float dt[kAtOnce][2], bias[kAtOnce], rate[kAtOnce];
+#pragma unroll
+    for (int h = 0; h < kAtOnce; ++h) {
+      const int head = min(first + h * kPairWarps, heads - 1);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int row = lane_id() + kWarp * i;
+        dt[h][i] = row < rows ? to_float(raw[static_cast<int64_t>(row) * stride + head]) : -INFINITY;
+      }
+      bias[h] = weights.dt_bias[direction * heads + head];
+      rate[h] = decay_rate(weights.A_log[direction * heads + head]);
+    }
+#pragma unroll
+    for (int h = 0; h < kAtOnce; ++h) {
+      const int head = first + h * kPairWarps;
+      if (head >= heads) break;
+      const float steps[2] = {softplus(dt[h][0] + bias[h]), softplus(dt[h][1] + bias[h])};
+      store_decays(steps, rate[h], decays[head]);
+    }
   }
 }
 

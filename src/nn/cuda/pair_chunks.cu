@@ -55,11 +55,8 @@ __global__ void __launch_bounds__(kPairThreads) pair_chunks_kernel(ChunkArgument
                                                  end);
   copy_async_commit();
 
-  const T* raw = first + s.d_inner + channels;
-  for (int head = warp; head < heads; head += kPairWarps) {
-    store_decays(raw + head, stride, end - begin, a.weights.dt_bias[direction * heads + head],
-                 decay_rate(a.weights.A_log[direction * heads + head]), a.decays[numbered * heads + head]);
-  }
+  store_all_decays(first + s.d_inner + channels, stride, end - begin, a.weights, direction, heads, warp,
+                   a.decays + numbered * heads);
 
   const float* taps = a.weights.taps + direction * kMaxConvWidth * channels + s.d_inner;
   const float* bias = a.weights.conv_bias + direction * channels + s.d_inner;

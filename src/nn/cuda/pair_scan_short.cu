@@ -54,11 +54,7 @@ __global__ void __launch_bounds__(kPairThreads, 4)
   const T* b = first + 2 * s.d_inner - halo;
   load_rows<kHalo + kPairChunk, N, kPairThreads>(B - kHalo * kNS, b, stride, thread, -kHalo, rows);
   load_rows<kHalo + kPairChunk, N, kPairThreads>(C - kHalo * kNS, b + N, stride, thread, -kHalo, rows);
-  const T* raw = first + s.d_inner + channels;
-  for (int head = warp; head < heads; head += kPairWarps) {
-    store_decays(raw + head, stride, rows, a.weights.dt_bias[direction * heads + head],
-                 decay_rate(a.weights.A_log[direction * heads + head]), decays[head]);
-  }
+  store_all_decays(first + s.d_inner + channels, stride, rows, a.weights, direction, heads, warp, decays);
   copy_async_wait();
   __syncthreads();
   convolve_tile<N>(B, TileTaps<N>(taps + s.d_inner, channels, bias + s.d_inner));
