@@ -91,12 +91,16 @@ gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
 gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event);
 gboolean src_query(GstPad* pad, GstObject* parent, GstQuery* query);
 void src_loop(gpointer pad);
-/// Starts the task of a pad that is active.
+/// Opens the pad's queue and starts its task, unless the pad is on its way out.
+void start_pad(GstBsMamba2Sep* self, Session* session, GstPad* pad);
+/// Starts the task of a pad whose queue is open.
 void start_task(Session* session, GstPad* pad);
 
 // source_pads.cpp
 /// Its number as in pads.h.
 int pad_number(GstPad* pad);
+/// [any] Whether it is on its way out.
+bool is_released(GstPad* pad);
 /// References to the source pads that there are.
 std::vector<PadPtr> source_pads(GstBsMamba2Sep* self);
 /// Makes one of them; the caller adds it to the element, and holds pads_mutex once others know it.

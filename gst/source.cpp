@@ -70,12 +70,23 @@ bool is_duplicate_seek(GstBsMamba2Sep* self, GstEvent* event) {
 
 }  // namespace
 
+void start_pad(GstBsMamba2Sep* self, Session* session, GstPad* pad) {
+  {
+    // A state change can meet a pad on its way out, whose queue would stay open.
+    const std::lock_guard lock(priv(self).pads_mutex);
+    if (is_released(pad)) return;
+    session->output.set_active(pad_number(pad), true);
+  }
+  start_task(session, pad);
+}
+
 void start_task(Session* session, GstPad* pad) {
   const int number = pad_number(pad);
   if (!session->output.is_active(number)) return;
   gst_pad_start_task(pad, src_loop, pad, nullptr);
-  // Deactivated meanwhile: then its end of the task may have come before this start.
-  if (!session->output.is_active(number)) gst_pad_stop_task(pad);
+  // Deactivated or released meanwhile: then its end of the task may have come before this start. (And the
+  // number may be another pad's by now.)
+  if (!session->output.is_active(number) || is_released(pad)) gst_pad_stop_task(pad);
 }
 
 void src_loop(gpointer data) {
@@ -123,10 +134,12 @@ gboolean src_activate_mode(GstPad* pad, GstObject* parent, GstPadMode mode, gboo
   if (!parent) return TRUE;  // being requested, see request_new_pad()
   auto* self = reinterpret_cast<GstBsMamba2Sep*>(parent);
   const auto session = current_session(self);
-  if (session) session->output.set_active(pad_number(pad), active);
-  if (!active) return gst_pad_stop_task(pad);
-  if (session) start_task(session.get(), pad);
-  return TRUE;
+  if (active) {
+    if (session) start_pad(self, session.get(), pad);
+    return TRUE;
+  }
+  if (session) session->output.set_active(pad_number(pad), false);
+  return gst_pad_stop_task(pad);
 }
 
 gboolean src_event(GstPad* pad, GstObject* parent, GstEvent* event) {

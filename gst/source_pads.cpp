@@ -5,6 +5,9 @@
 namespace bsm {
 namespace {
 
+/// Of a pad, under its lock: set when it is released. Its number may be another's before it is gone.
+constexpr guint kReleased = GST_PAD_FLAG_LAST;
+
 /// N of "stem_N"; the lowest that is free without a name; -1 when it cannot be had.
 int wanted_stem(const Priv& p, const gchar* name) {
   if (!name) {
@@ -19,7 +22,21 @@ int wanted_stem(const Priv& p, const gchar* name) {
   return p.src[kFirstStem + stem] ? -1 : static_cast<int>(stem);
 }
 
+void mark_released(GstBsMamba2Sep* self, GstPad* pad) {
+  const std::lock_guard lock(priv(self).pads_mutex);
+  GST_OBJECT_LOCK(pad);
+  GST_OBJECT_FLAG_SET(pad, kReleased);
+  GST_OBJECT_UNLOCK(pad);
+}
+
 }  // namespace
+
+bool is_released(GstPad* pad) {
+  GST_OBJECT_LOCK(pad);
+  const bool released = GST_OBJECT_FLAG_IS_SET(pad, kReleased);
+  GST_OBJECT_UNLOCK(pad);
+  return released;
+}
 
 int pad_number(GstPad* pad) { return GPOINTER_TO_INT(gst_pad_get_element_private(pad)); }
 
@@ -62,20 +79,25 @@ GstPad* request_new_pad(GstElement* element, GstPadTemplate* pad_template, const
   // A running element takes active pads only, and without its parent a pad cannot start its task.
   if (session) gst_pad_set_active(pad, TRUE);
   gst_element_add_pad(element, pad);
-  if (session) {
-    session->output.set_active(pad_number(pad), true);
-    start_task(session.get(), pad);
-  }
+  // Of a state change meanwhile there may be another.
+  if (const auto now = current_session(self)) start_pad(self, now.get(), pad);
   return pad;
 }
 
 void release_pad(GstElement* element, GstPad* pad) {
   auto* self = reinterpret_cast<GstBsMamba2Sep*>(element);
   const int number = pad_number(pad);
-  // First of all: that a push on its way returns FLUSHING is none of upstream's business.
+  // First of all: that a push on its way returns FLUSHING is none of upstream's business, and a state change
+  // in another thread must not start the pad again.
   priv(self).flow.set_present(number, false);
+  mark_released(self, pad);
   gst_pad_set_active(pad, FALSE);
-  if (const auto session = current_session(self)) session->release_stem(number - kFirstStem);
+  if (const auto session = current_session(self)) {
+    session->output.set_active(number, false);
+    session->release_stem(number - kFirstStem);
+  }
+  // Where a state change had deactivated the pad while it was made, its task was started after that.
+  gst_pad_stop_task(pad);
   {
     const std::lock_guard lock(priv(self).pads_mutex);
     priv(self).src[static_cast<size_t>(number)] = nullptr;

@@ -39,6 +39,7 @@ struct GstDeleter {
     gst_object_unref(element);
   }
   void operator()(GstBus* bus) const { gst_object_unref(bus); }
+  void operator()(GstPad* pad) const { gst_object_unref(pad); }
   void operator()(GstMessage* message) const { gst_message_unref(message); }
   void operator()(GstCaps* caps) const { gst_caps_unref(caps); }
   void operator()(GstStructure* s) const { gst_structure_free(s); }

@@ -67,7 +67,7 @@ TEST_F(Random, WithAnApplicationThread) {
       }
     }
   });
-  for (int round = 0; round < operations() / 5000; ++round) {
+  for (int round = 0; round < operations() / 250; ++round) {
     stage.send(gst_event_new_stream_start("round"));
     stage.start();
     stage.send_segment(0);

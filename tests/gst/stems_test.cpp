@@ -108,6 +108,27 @@ TEST_F(Stems, ComeAndGoWhilePlaying) {
   EXPECT_EQ(stage.vocals().frames(), 120000);
 }
 
+/// As a change to PAUSED does that meets a pad on its way out: while it is unlinked it is still the
+/// element's.
+void activate(GstPad* pad, GstPad*, gpointer) { gst_pad_set_active(pad, TRUE); }
+
+TEST_F(Stems, AReleasedPadIsNotStartedAgain) {
+  Stage stage({{"latency", "100000000"}});
+  stage.start();
+  const Owned<GstPad> pad(gst_element_request_pad_simple(stage.element(), "stem_0"));
+  ASSERT_TRUE(pad);
+  const Owned<GstElement> sink(
+      GST_ELEMENT(gst_object_ref_sink(gst_element_factory_make("fakesink", nullptr))));
+  const Owned<GstPad> sink_pad(gst_element_get_static_pad(sink.get(), "sink"));
+  ASSERT_EQ(gst_pad_link(pad.get(), sink_pad.get()), GST_PAD_LINK_OK);
+  const gulong id = g_signal_connect(pad.get(), "unlinked", G_CALLBACK(activate), nullptr);
+  gst_element_release_request_pad(stage.element(), pad.get());
+  g_signal_handler_disconnect(pad.get(), id);
+  EXPECT_NE(gst_pad_get_task_state(pad.get()), GST_TASK_STARTED);
+  ASSERT_EQ(stage.push_noise(10000), GST_FLOW_OK);
+  ASSERT_TRUE(stage.finish());
+}
+
 TEST_F(Stems, WhatTheModelDoesNotHaveIsRefused) {
   Stage stage;
   ASSERT_TRUE(stage.wait_loaded());
