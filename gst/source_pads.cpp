@@ -5,8 +5,11 @@
 namespace bsm {
 namespace {
 
-/// Of a pad, under its lock: set when it is released. Its number may be another's before it is gone.
-constexpr guint kReleased = GST_PAD_FLAG_LAST;
+/// Names what a pad has when it is released. Its number may be another's before it is gone.
+GQuark released_quark() {
+  static const GQuark quark = g_quark_from_static_string("bsmamba2sep-released");
+  return quark;
+}
 
 /// N of "stem_N"; the lowest that is free without a name; -1 when it cannot be had.
 int wanted_stem(const Priv& p, const gchar* name) {
@@ -24,18 +27,13 @@ int wanted_stem(const Priv& p, const gchar* name) {
 
 void mark_released(GstBsMamba2Sep* self, GstPad* pad) {
   const std::lock_guard lock(priv(self).pads_mutex);
-  GST_OBJECT_LOCK(pad);
-  GST_OBJECT_FLAG_SET(pad, kReleased);
-  GST_OBJECT_UNLOCK(pad);
+  g_object_set_qdata(G_OBJECT(pad), released_quark(), pad);
 }
 
 }  // namespace
 
 bool is_released(GstPad* pad) {
-  GST_OBJECT_LOCK(pad);
-  const bool released = GST_OBJECT_FLAG_IS_SET(pad, kReleased);
-  GST_OBJECT_UNLOCK(pad);
-  return released;
+  return g_object_get_qdata(G_OBJECT(pad), released_quark()) != nullptr;
 }
 
 int pad_number(GstPad* pad) { return GPOINTER_TO_INT(gst_pad_get_element_private(pad)); }
