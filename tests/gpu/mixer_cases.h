@@ -3,7 +3,6 @@
 #pragma once
 
 #include <torch/torch.h>
-#include <torch/version.h>
 
 #include <cmath>
 #include <ostream>
@@ -64,11 +63,6 @@ inline const std::vector<std::string>& gradient_names() {
       "z", "x", "B", "C", "dt", "conv_weight", "conv_bias", "dt_bias", "A_log", "D", "norm_weight"};
   return names;
 }
-
-/// Of whole operators in bfloat16 on a CPU. LibTorch before 2 adds up its products of bfloat16 matrices in
-/// bfloat16 there where both lie row by row (256 terms: off by 4e-2, and by 2e-3 where one is transposed);
-/// otherwise what holds on a GPU does.
-constexpr double kEmulatedBound = TORCH_VERSION_MAJOR < 2 ? 3e-2 : 2e-2;
 
 /// Largest and mean-square error, each relative to the reference's; the larger of the two.
 inline double relative_error(const Tensor& value, const Tensor& reference) {
